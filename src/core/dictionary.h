@@ -1,0 +1,66 @@
+/*
+ * dictionary.h
+ *		Keys of users or objects, and the dense numbers 0 .. count - 1 that stand for
+ *		them inside the core.
+ *
+ * A key is a 64-bit integer (SQL smallint, integer, bigint) or a byte string (text,
+ * uuid).  Numbers are given in order of arrival; dictionary_sort() then renumbers by
+ * key order (integers by value, strings by memcmp then length), so that the numbering
+ * does not depend on the order in which a table happened to be read.
+ */
+#ifndef BEHAVPRED_DICTIONARY_H
+#define BEHAVPRED_DICTIONARY_H
+
+#include "core.h"
+
+typedef enum KeyKind
+{
+	KEY_INTEGER,
+	KEY_BYTES
+} KeyKind;
+
+typedef struct Key
+{
+	int64_t		integer;		/* KEY_INTEGER */
+	const char *bytes;			/* KEY_BYTES; not zero-terminated */
+	size_t		length;
+} Key;
+
+typedef struct Dictionary
+{
+	Arena	   *arena;
+	KeyKind		kind;
+	int32_t		count;
+	int32_t		capacity;		/* of the arrays below */
+	int64_t    *integers;		/* KEY_INTEGER: count */
+	size_t	   *starts;			/* KEY_BYTES: count + 1 offsets into pool */
+	char	   *pool;
+	size_t		pool_capacity;
+	int32_t    *slots;			/* hash table, linear probing, -1 = free */
+	int64_t		n_slots;		/* a power of two, at least 1.5 * count */
+} Dictionary;
+
+extern CoreStatus dictionary_open(Dictionary *dictionary, Arena *arena, KeyKind kind);
+
+/*
+ * The number of a key, a new one when it is new.  -1 when memory or the 2^31 - 1
+ * numbers run out (see core->status).
+ */
+extern int32_t dictionary_add(Dictionary *dictionary, const Key *key);
+
+/* The number of a key, -1 when it is not there. */
+extern int32_t dictionary_find(const Dictionary *dictionary, const Key *key);
+
+/* The key of a number; `bytes` points into the dictionary. */
+extern Key	dictionary_key(const Dictionary *dictionary, int32_t number);
+
+/* A 64-bit hash that depends on the key alone, not on the dictionary. */
+extern uint64_t key_hash(KeyKind kind, const Key *key);
+
+/*
+ * Renumber by key order.  *new_numbers (count entries, in the dictionary's arena)
+ * gives for each old number the new one.
+ */
+extern CoreStatus dictionary_sort(Dictionary *dictionary, int32_t **new_numbers);
+
+#endif

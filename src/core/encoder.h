@@ -1,0 +1,141 @@
+/*
+ * encoder.h
+ *		The disentangled graph network: options, training, and the vectors it gives.
+ *
+ * A node vector of D = factors * (D / factors) numbers is seen as `factors`
+ * sub-vectors, one for each subspace.  Each layer routes: a neighbour's sub-vector is
+ * weighted by how well this subspace, among all, explains the link ("first weight",
+ * CN111681059 claim 5) and by an attention score normalised over the neighbours
+ * ("second weight", claim 6, first clause), summed, added to the node's own, and
+ * brought to unit length.  The formulas as built stand in doc/encoder.md.
+ */
+#ifndef BEHAVPRED_ENCODER_H
+#define BEHAVPRED_ENCODER_H
+
+#include "core.h"
+#include "features.h"
+#include "graph.h"
+
+typedef enum RoutingRule
+{
+	ROUTING_OWN_CENTRE,			/* claim 5: all subspaces of the neighbour against the same centre */
+	ROUTING_EACH_CENTRE,		/* DisenGCN: each subspace against its own centre */
+	ROUTING_OFF					/* plain propagation, no subspaces */
+} RoutingRule;
+
+typedef enum AttentionRule
+{
+	ATTENTION_SYMMETRIC,		/* 1 / sqrt(degree * degree), nothing to learn */
+	ATTENTION_ADDITIVE,			/* GeniePath: nu . tanh(W_s h_v + W_d h_u), softmax over neighbours */
+	ATTENTION_OFF				/* 1 / degree: first weights alone, averaged */
+} AttentionRule;
+
+typedef enum MappingRule
+{
+	MAPPING_AUTOMATIC,			/* linear with features, else identity */
+	MAPPING_IDENTITY,			/* a subspace is a slice of the vector */
+	MAPPING_LINEAR				/* leaky ReLU of a matrix for each subspace and layer */
+} MappingRule;
+
+typedef enum LossRule
+{
+	LOSS_SOFTMAX,				/* sampled softmax, negatives shared by a chunk of positives */
+	LOSS_LOGISTIC				/* logistic loss on the same positives and negatives */
+} LossRule;
+
+typedef struct EncoderOptions
+{
+	/* the network */
+	int			dimension;		/* D: 1 .. 1024, a multiple of factors */
+	int			factors;		/* K: 1 .. 64 */
+	int			layers;			/* L: 1 .. 8 */
+	int			routing_iterations; /* T: 1 .. 16 */
+	RoutingRule routing;
+	float		routing_temperature;	/* tau of the routing softmax, > 0 */
+	AttentionRule attention;
+	int			attention_width;	/* rows of W_s and W_d, 1 .. 256 */
+	MappingRule mapping;
+	bool		layer_mean;		/* read out the mean of all layers instead of the last */
+	bool		full_gradient;	/* false: routing weights are constants in the backward pass */
+	bool		id_embeddings;	/* a trainable vector for each node, added to its features */
+
+	/* training */
+	LossRule	loss;
+	int			epochs;			/* upper bound; 0 = only initialise and propagate */
+	int			batch_size;		/* positive edges for each propagation */
+	int			negatives;		/* objects drawn for each chunk of positives */
+	float		learning_rate;
+	float		temperature;	/* tau: score = cosine / tau + object bias */
+	float		weight_decay;	/* on ID embeddings, mapping and attention; 0 = none */
+	int			patience;		/* epochs without a better validation NDCG; 0 = no early stop */
+	float		validation_fraction;	/* of the edges, held out for early stopping and calibration */
+	uint64_t	seed;
+} EncoderOptions;
+
+/* Defaults for a graph of this size; see doc/encoder.md for the reasons. */
+extern void encoder_defaults(EncoderOptions *options, const Graph *graph, bool has_features);
+
+/*
+ * Complain about an option that is out of its range, or about a combination that
+ * cannot work: CORE_INVALID with the option and its range in core->detail.
+ */
+extern CoreStatus encoder_check(Core *core, const EncoderOptions *options);
+
+/* Bytes that encoder_train() will need at its peak, the graph itself included. */
+extern size_t encoder_memory(const EncoderOptions *options, int64_t n_users, int64_t n_objects,
+							 int64_t n_edges, int n_user_features, int n_object_features, int threads);
+
+typedef struct EncoderEpoch
+{
+	int			epoch;			/* from 1 */
+	double		loss;			/* mean over the epoch's positives */
+	double		recall_at_20;	/* on held-out edges; NaN when none are held out */
+	double		ndcg_at_20;
+	double		seconds;		/* of this epoch, validation included */
+} EncoderEpoch;
+
+/* Called after each epoch, from the calling thread; must not jump. */
+typedef void (*EncoderListener) (void *data, const EncoderEpoch *epoch);
+
+typedef struct EncoderResult
+{
+	int			width;			/* numbers in a vector: dimension + 1 */
+
+	/*
+	 * n_nodes x width, users first.  The score of a user and an object is the plain dot
+	 * product of their vectors: cosine / tau + object bias, because the first `dimension`
+	 * numbers are the unit vector / sqrt(tau) and the last is 1 for a user and the bias
+	 * for an object.
+	 */
+	float	   *vectors;
+	int			epochs_run;
+	int			best_epoch;
+	EncoderEpoch best;			/* the epoch whose parameters were kept */
+	int64_t		n_validation;	/* edges held out */
+
+	/*
+	 * Platt: probability = 1 / (1 + exp(-(scale * score + offset))) where held-out
+	 * edges and as many sampled non-edges are the two classes (balanced prior).
+	 */
+	double		scale;
+	double		offset;
+} EncoderResult;
+
+/*
+ * Train and propagate once more with the kept parameters.  `users` and `objects` may
+ * be NULL (no features).  The vectors live in `arena`.
+ */
+extern CoreStatus encoder_train(Core *core, Arena *arena, const Graph *graph,
+								const Features *users, const Features *objects,
+								const EncoderOptions *options,
+								EncoderListener listener, void *listener_data,
+								EncoderResult *result);
+
+/*
+ * True when edge (user, object) is one of those that a training with this seed and
+ * fraction holds out.  Depends on the two keys' hashes alone, so that whoever sees the
+ * same keys can tell, without the graph, which edges the vectors have not seen.
+ */
+extern bool encoder_holds_out(uint64_t seed, float fraction, uint64_t user_hash, uint64_t object_hash);
+
+#endif

@@ -1,0 +1,39 @@
+/*
+ * features.h
+ *		Numeric features of nodes: a dense matrix, one row for each node of a kind.
+ *
+ * The host appends columns in any order of nodes; features_finish() standardises.
+ * A node without a value (SQL NULL, or no row in the feature table) gets the column's
+ * mean, which is 0 after standardising, and a flag column "is missing" is added for
+ * each column in which this happens (our choice).
+ */
+#ifndef BEHAVPRED_FEATURES_H
+#define BEHAVPRED_FEATURES_H
+
+#include "core.h"
+
+typedef enum FeatureKind
+{
+	FEATURE_NUMBER,				/* standardised to mean 0, variance 1 */
+	FEATURE_CATEGORY,			/* already 0 or 1 (one-hot): kept as it is */
+	FEATURE_VECTOR				/* an element of a real[]: kept as it is */
+} FeatureKind;
+
+/* Rows x columns, row-major; an absent value is NaN until features_finish(). */
+typedef struct Features
+{
+	int32_t		rows;
+	int32_t		columns;
+	float	   *values;
+} Features;
+
+/*
+ * Turn raw columns (NaN = missing) into the matrix the encoder reads.  `kinds` has one
+ * entry for each raw column.  A constant column becomes 0.  CORE_INVALID when a value
+ * is infinite.  The result has raw columns + one flag column for each raw column with
+ * missing values.
+ */
+extern CoreStatus features_finish(Core *core, Arena *arena, const Features *raw,
+								  const FeatureKind *kinds, Features *result);
+
+#endif

@@ -1,0 +1,77 @@
+/*
+ * graph.h
+ *		The bipartite user-object graph: nodes are users and objects, and an edge joins
+ *		a user to an object he did the behaviour to (CN111681059 claim 1).
+ *
+ * Nodes are numbered together: users 0 .. n_users - 1, then objects.  Each node has a
+ * list of its neighbours, so every edge stands twice; `reverse` leads from one entry
+ * to its twin.  Lists are sorted by neighbour.
+ */
+#ifndef BEHAVPRED_GRAPH_H
+#define BEHAVPRED_GRAPH_H
+
+#include "core.h"
+
+/* Interactions as they are read: one entry for each row, 8 or 12 bytes. */
+typedef struct Interactions
+{
+	Arena	   *arena;
+	int32_t    *users;			/* dense number of the user, 0 .. n_users - 1 */
+	int32_t    *objects;		/* dense number of the object, 0 .. n_objects - 1 */
+	float	   *weights;		/* NULL when every interaction counts the same */
+	int64_t		count;
+	int64_t		capacity;
+} Interactions;
+
+extern CoreStatus interactions_open(Interactions *interactions, Arena *arena, bool weighted);
+
+/* Append one; `weight` is finite and >= 0, and ignored when unweighted. */
+extern CoreStatus interactions_add(Interactions *interactions, int32_t user, int32_t object, float weight);
+
+/* Apply the renumbering of dictionary_sort() to both sides. */
+extern void interactions_renumber(Interactions *interactions,
+								  const int32_t *new_users, const int32_t *new_objects);
+
+typedef struct Graph
+{
+	int32_t		n_users;
+	int32_t		n_objects;
+	int32_t		n_nodes;		/* n_users + n_objects */
+	int64_t		n_edges;		/* distinct pairs; each stands in two lists */
+	int64_t		n_duplicates;	/* interactions that fell onto an existing pair */
+	int64_t		n_capped;		/* pairs left out by max_degree */
+	int64_t    *offsets;		/* n_nodes + 1: list of node v is offsets[v] .. offsets[v + 1] - 1 */
+	int32_t    *neighbours;		/* 2 * n_edges node numbers */
+	uint32_t   *reverse;		/* 2 * n_edges: position of the same edge in the neighbour's list */
+	float	   *weights;		/* 2 * n_edges, mean 1; NULL when unweighted */
+
+	/* Hash of each node's key (key_hash), set by the caller; NULL = the node numbers serve.
+	 * Which edges are held out depends on these alone. */
+	const uint64_t *key_hashes;
+} Graph;
+
+/*
+ * Build the graph.  Duplicate pairs are collapsed, their weights added; weights are
+ * then divided by their mean.  With max_degree > 0 a node whose list is longer keeps
+ * a uniform sample of that length chosen by `seed` (users first, then objects among
+ * what the users kept).  The arrays live in `arena`.  At most 2^31 - 1 edges.
+ */
+extern CoreStatus graph_build(Core *core, Arena *arena, const Interactions *interactions,
+							  int32_t n_users, int32_t n_objects,
+							  int32_t max_degree, uint64_t seed, Graph *graph);
+
+/* The graph that is left when edges with drop[i] != 0 are taken out; i counts the
+ * entries of the users' lists, 0 .. n_edges - 1.  Nodes and numbering stay. */
+extern CoreStatus graph_without(Core *core, Arena *arena, const Graph *graph,
+								const uint8_t *drop, Graph *result);
+
+static inline int64_t
+graph_degree(const Graph *graph, int32_t node)
+{
+	return graph->offsets[node + 1] - graph->offsets[node];
+}
+
+/* True when the edge is there; binary search in the user's list. */
+extern bool graph_has_edge(const Graph *graph, int32_t user, int32_t object);
+
+#endif

@@ -1,0 +1,44 @@
+/*
+ * metrics.h
+ *		Quality of scores and probabilities against what happened.
+ *
+ * Arrays hold n cases: `labels` are 0 or 1, `weights` (may be NULL = all 1) are how
+ * many cases of the population one case stands for (finite, >= 0).  Ties in the score
+ * count half in the AUC and are taken as one step in the precision-recall curve.  A
+ * metric that the data cannot give (one class only, no case) is NaN.
+ */
+#ifndef BEHAVPRED_METRICS_H
+#define BEHAVPRED_METRICS_H
+
+#include "core.h"
+
+typedef struct Cases
+{
+	int64_t		n;
+	const float *labels;
+	const double *scores;
+	const float *weights;
+} Cases;
+
+/* Area under the ROC curve. */
+extern CoreStatus metric_auc(Core *core, const Cases *cases, double *auc);
+
+/* Average precision: sum over distinct scores of precision * step in recall. */
+extern CoreStatus metric_pr_auc(Core *core, const Cases *cases, double *pr_auc);
+
+/* Rate of positives in the top `fraction` of the weighted cases over the rate in all;
+ * a tie at the border is taken in proportion. */
+extern CoreStatus metric_lift(Core *core, const Cases *cases, double fraction, double *lift);
+
+/* The next three take scores that are probabilities. */
+
+/* Mean of -log(probability of what happened), probabilities kept within 1e-15 of 0 and 1. */
+extern double metric_log_loss(const Cases *cases);
+
+/* Mean squared difference of probability and label. */
+extern double metric_brier(const Cases *cases);
+
+/* Expected calibration error over `bins` bins of equal weight, by rising probability. */
+extern CoreStatus metric_ece(Core *core, const Cases *cases, int bins, double *ece);
+
+#endif

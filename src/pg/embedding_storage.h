@@ -1,0 +1,39 @@
+/*
+ * embedding_storage.h
+ *		The tables that hold embeddings: (key PRIMARY KEY, embedding real[], degree int).
+ *
+ * They are ordinary tables, owned by whoever trains, named <graph>_user_embedding and
+ * <graph>_object_embedding in the schema that was current at the first training.  The
+ * key column is named and typed as in the interactions.  A later training replaces the
+ * rows inside its own transaction (DELETE and INSERT): readers see the old vectors until
+ * it commits, and views, grants and indexes on the tables stay.
+ */
+#ifndef BEHAVPRED_EMBEDDING_STORAGE_H
+#define BEHAVPRED_EMBEDDING_STORAGE_H
+
+#include "postgres.h"
+
+#include "core/dictionary.h"
+#include "pg/graph_definition.h"
+
+/*
+ * Create the table when it is not there; ERRCODE_DUPLICATE_TABLE with a hint when the
+ * name is taken by a table that is not this graph's.  Returns the quoted qualified name.
+ */
+extern char *embedding_table_prepare(const GraphDefinition *definition, bool of_objects);
+
+/* Replace all rows: count keys in dictionary order, vectors count x width. */
+extern void embedding_table_fill(const char *table, const char *key_column, Oid key_type,
+								 const Dictionary *keys, const float *vectors, int width,
+								 const int32 *degrees);
+
+/* A real[] of `width` numbers. */
+extern ArrayType *embedding_to_array(const float *vector, int width);
+
+/*
+ * The numbers of a real[] Datum (detoasted when needed) and how many; error when it has
+ * more than one dimension, a NULL, or is empty.
+ */
+extern const float *embedding_from_datum(Datum value, int *width);
+
+#endif

@@ -1,0 +1,74 @@
+/*
+ * graph_definition.h
+ *		What registered_graph holds of one graph, and the SQL that reads its sources.
+ */
+#ifndef BEHAVPRED_GRAPH_DEFINITION_H
+#define BEHAVPRED_GRAPH_DEFINITION_H
+
+#include "postgres.h"
+
+#include "utils/array.h"
+
+/* One row of registered_graph. Strings are in the memory context of the caller of
+ * graph_definition_read(); NULL where the catalog has NULL. */
+typedef struct GraphDefinition
+{
+	char	   *name;
+	char	   *owner;
+	char	   *interactions;	/* quoted and schema-qualified, as all relations here */
+	char	   *user_column;	/* names are unquoted */
+	char	   *object_column;
+	Oid			user_key_type;
+	Oid			object_key_type;
+	char	   *behavior_column;
+	ArrayType  *behaviors;		/* text[] */
+	char	   *value_column;
+	bool		has_min_value;
+	double		min_value;
+	char	   *weight_column;
+	char	   *time_column;
+	char	   *since;			/* interval as text */
+	char	   *users;			/* feature table of users */
+	ArrayType  *user_features;	/* name[] */
+	char	   *objects;
+	ArrayType  *object_features;
+	int			max_degree;		/* 0 = none */
+	bool		apply_row_security;
+	char	   *user_embeddings;	/* NULL before the first training */
+	char	   *object_embeddings;
+	int64		trained_run;	/* 0 before the first training */
+} GraphDefinition;
+
+/* The graph of this name; ERRCODE_UNDEFINED_OBJECT with a hint when it is not there or
+ * not visible to the caller. */
+extern GraphDefinition *graph_definition_read(const char *name);
+
+/* The same, and ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, hint train_graph(), when it has
+ * no embeddings or their tables are gone. */
+extern GraphDefinition *graph_definition_trained(const char *name);
+
+/*
+ * SELECT user, object [, weight] FROM interactions WHERE behaviour, value, time filters.
+ * Filters stand as parameters: *n, *types, *values receive them.  `extra` (may be NULL) is
+ * one more condition, which may use parameters from $(*n + 1) on.
+ */
+extern char *graph_interactions_query(const GraphDefinition *definition, const char *extra,
+									  int *n, Oid **types, Datum **values);
+
+/*
+ * Open a relation that was stored as text, check that the caller may read the named
+ * columns and that row security does not cut it silently (ERRCODE_INSUFFICIENT_PRIVILEGE
+ * with a hint unless apply_row_security); ERRCODE_UNDEFINED_TABLE with a hint when it is
+ * gone.  Returns its OID.
+ */
+extern Oid	source_relation(const char *relation, bool apply_row_security);
+
+/* Quoted, schema-qualified name of a relation. */
+extern char *relation_qualified_name(Oid relation);
+
+/* The column that holds user keys in a relation of users (seeds, candidates): the one
+ * named like the graph's user column, else the only one; error otherwise, with the
+ * columns in DETAIL.  Checks that its type is a key type that casts to the graph's. */
+extern char *user_key_column(const GraphDefinition *definition, Oid relation, const char *what);
+
+#endif

@@ -1,0 +1,35 @@
+/*
+ * graph_loading.h
+ *		From the interaction table to the graph in memory.
+ */
+#ifndef BEHAVPRED_GRAPH_LOADING_H
+#define BEHAVPRED_GRAPH_LOADING_H
+
+#include "postgres.h"
+
+#include "core/dictionary.h"
+#include "core/features.h"
+#include "core/graph.h"
+#include "pg/graph_definition.h"
+
+typedef struct LoadedGraph
+{
+	Dictionary	users;
+	Dictionary	objects;
+	Graph		graph;
+	Features   *user_features;	/* NULL when the graph has none */
+	Features   *object_features;
+	int64		rows_read;
+	int64		null_keys;		/* rows left out because a key was NULL */
+} LoadedGraph;
+
+/*
+ * Read the sources as the caller, one pass, streaming, and build the graph in `arena`.
+ * `seed` chooses the edges that max_degree keeps.  Errors: no interaction left
+ * (ERRCODE_NO_DATA_FOUND), fewer than 2 users or objects, NaN, infinite or negative
+ * weights, NaN or infinite features, an all-NULL feature column.
+ */
+extern LoadedGraph *graph_load(Arena *arena, const GraphDefinition *definition, bool with_features,
+							   uint64 seed);
+
+#endif

@@ -1,0 +1,44 @@
+/*
+ * keys.h
+ *		Keys of users and objects: smallint, integer, bigint, text, varchar, uuid.
+ *
+ * The core sees an integer or a byte string (core/dictionary.h); here is the way from
+ * and to Datums and text.
+ */
+#ifndef BEHAVPRED_KEYS_H
+#define BEHAVPRED_KEYS_H
+
+#include "postgres.h"
+
+#include "core/dictionary.h"
+
+/* True for the six types above. */
+extern bool key_type_supported(Oid type);
+
+extern KeyKind key_kind(Oid type);
+
+/* "bigint" -> INT8OID, as stored in the catalog tables; error when unknown. */
+extern Oid	key_type_from_name(const char *name);
+
+/* A key from a non-null Datum.  The bytes point into the Datum when it is not toasted,
+ * else into a copy in CurrentMemoryContext. */
+extern Key	key_from_datum(Oid type, Datum value);
+
+/* A Datum in CurrentMemoryContext. */
+extern Datum key_to_datum(Oid type, const Key *key);
+
+/* Printed as the type's output function does. */
+extern char *key_to_text(Oid type, const Key *key);
+
+/* Parse as the type's input function does; ERRCODE_INVALID_TEXT_REPRESENTATION with
+ * DETAIL naming the key type and HINT when it does not fit.  what = "user" or "object". */
+extern Datum key_parse(Oid type, const char *text, const char *what);
+
+/*
+ * Coerce a value of an (anyelement) argument to the key type: integers widen (and are
+ * range-checked when they narrow), unknown and text are parsed, equal types pass.
+ * Anything else is ERRCODE_DATATYPE_MISMATCH.
+ */
+extern Datum key_coerce(Oid key_type, Oid value_type, Datum value, const char *what);
+
+#endif

@@ -1,0 +1,43 @@
+/*
+ * options.h
+ *		The `options jsonb` argument: typed access, unknown keys refused.
+ */
+#ifndef BEHAVPRED_OPTIONS_H
+#define BEHAVPRED_OPTIONS_H
+
+#include "postgres.h"
+
+#include "utils/jsonb.h"
+
+typedef enum OptionType
+{
+	OPTION_INT,					/* int * */
+	OPTION_FLOAT,				/* float * */
+	OPTION_BOOL,				/* bool * */
+	OPTION_CHOICE				/* int *: index into choices */
+} OptionType;
+
+typedef struct Option
+{
+	const char *name;
+	OptionType	type;
+	void	   *value;			/* where to store it; untouched when the key is absent */
+	double		minimum;		/* numbers: inclusive range */
+	double		maximum;
+	const char *const *choices;	/* OPTION_CHOICE: NULL-terminated */
+} Option;
+
+/*
+ * Read `json` (may be NULL) into the given options (ended by a NULL name).  Errors, all
+ * ERRCODE_INVALID_PARAMETER_VALUE: not an object; unrecognized option "x" (hint: Did you
+ * mean "y"?, or the list); wrong type; out of range (detail with the range).
+ */
+extern void options_read(Jsonb *json, const Option *options);
+
+/* The nearest of `names` (NULL-terminated) to `word` when it is near enough, else NULL. */
+extern const char *options_nearest(const char *word, const char *const *names);
+
+/* Index of `word` in `choices`; else error: unrecognized <what> "word", with hint. */
+extern int	options_choice(const char *what, const char *word, const char *const *choices);
+
+#endif
