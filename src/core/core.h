@@ -69,6 +69,7 @@ typedef struct Core
 	CoreStatus	status;			/* first failure; CORE_OK while all is well */
 	char		detail[200];	/* numbers that explain it, "" when there are none */
 	CoreProgress progress;
+	int64_t		asked_at;		/* when core_parallel() last asked the host, monotonic ns */
 	Workers    *workers;		/* NULL when only the calling thread works */
 } Core;
 
