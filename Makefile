@@ -1,15 +1,54 @@
-# behavpred: PGXS build. `make demo` and `make test` are the two commands of the README.
+# behavpred: PGXS build.
+#
+#	make, make install		build, and install into the PostgreSQL of PG_CONFIG
+#	make demo			see it work [DATA=interactions.csv.gz] [PORT=]
+#	make test			every test; make test-long adds the slow ones
+#	make bench			speed and quality figures
+#	make installcheck		the SQL tests against a server of yours
+#
+# demo, test, test-long and bench are scripts that install what is missing, build a
+# private copy and start a private server, so they must not need PGXS to be there.
 EXTENSION = behavpred
 MODULE_big = behavpred
 DATA = $(wildcard sql/behavpred--*.sql)
-OBJS = $(patsubst %.c,%.o,$(wildcard src/*.c src/core/*.c src/pg/*.c))
+OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/core/*.c src/pg/*.c)))
 
+TESTS = $(sort $(wildcard test/sql/*.sql))
+REGRESS = $(patsubst test/sql/%.sql,%,$(TESTS))
+REGRESS_OPTS = --inputdir=test --load-extension=$(EXTENSION)
+
+PG_CONFIG ?= pg_config
 PKG_CONFIG ?= pkg-config
+
+SCRIPTS = demo test test-long bench
+.PHONY: $(SCRIPTS)
+
+# The goal when none is named is that of PGXS, not the first script.
+.DEFAULT_GOAL = all
+
+demo:
+	@PG_CONFIG='$(PG_CONFIG)' DATA='$(if $(filter command line environment,$(origin DATA)),$(DATA))' PORT='$(PORT)' test/demo/run
+
+test:
+	@PG_CONFIG='$(PG_CONFIG)' test/run
+
+test-long:
+	@PG_CONFIG='$(PG_CONFIG)' test/run --long
+
+bench:
+	@PG_CONFIG='$(PG_CONFIG)' test/bench/run
+
+ifneq ($(if $(MAKECMDGOALS),$(filter-out $(SCRIPTS),$(MAKECMDGOALS)),all),)
+
+PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
+ifeq ($(wildcard $(PGXS)),)
+$(error No PostgreSQL to build for: "$(PG_CONFIG) --pgxs" names no file. On Debian: \
+apt-get install postgresql-15 postgresql-server-dev-15 libopenblas-dev pkg-config gcc; \
+elsewhere set PG_CONFIG to the pg_config of your server)
+endif
+
 BLAS_CFLAGS := $(shell $(PKG_CONFIG) --cflags openblas 2>/dev/null)
 BLAS_LIBS := $(shell $(PKG_CONFIG) --libs openblas 2>/dev/null || echo -lopenblas)
-
-# The numbers a training gives must not depend on a second compiler: no LLVM bitcode.
-with_llvm = no
 
 OPTFLAGS ?= -O3
 PG_CPPFLAGS = -Isrc $(BLAS_CFLAGS)
@@ -22,7 +61,12 @@ src/core/kernels_avx2.o: PG_CFLAGS += -mavx2 -mfma
 src/core/kernels_avx512.o: PG_CFLAGS += -mavx512f -mavx512vl -mavx512dq -mfma
 endif
 
-PG_CONFIG ?= pg_config
-PGXS := $(shell $(PG_CONFIG) --pgxs)
-include $(PGXS)
+# The numbers a training gives must not depend on a second compiler: no LLVM bitcode.
 override with_llvm = no
+
+include $(PGXS)
+
+# PGXS does not follow headers.
+$(OBJS): $(wildcard src/core/*.h src/pg/*.h)
+
+endif
