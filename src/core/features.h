@@ -29,9 +29,9 @@ typedef struct Features
 
 /*
  * Turn raw columns (NaN = missing) into the matrix the encoder reads.  `kinds` has one
- * entry for each raw column.  A constant column becomes 0.  CORE_INVALID when a value
- * is infinite.  The result has raw columns + one flag column for each raw column with
- * missing values.
+ * entry for each raw column.  A constant column becomes 0.  CORE_INVALID when a value is
+ * infinite or a column has no value at all.  The result has the raw columns, then one
+ * flag column for each raw column with missing values.
  */
 extern CoreStatus features_finish(Core *core, Arena *arena, const Features *raw,
 								  const FeatureKind *kinds, Features *result);
