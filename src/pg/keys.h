@@ -17,6 +17,9 @@ extern bool key_type_supported(Oid type);
 
 extern KeyKind key_kind(Oid type);
 
+/* True when keys of the two types can be compared: both integers, both text, both uuid. */
+extern bool key_types_match(Oid a, Oid b);
+
 /* "bigint" -> INT8OID, as stored in the catalog tables; error when unknown. */
 extern Oid	key_type_from_name(const char *name);
 

@@ -37,6 +37,9 @@ extern void options_read(Jsonb *json, const Option *options);
 /* The nearest of `names` (NULL-terminated) to `word` when it is near enough, else NULL. */
 extern const char *options_nearest(const char *word, const char *const *names);
 
+/* What to type instead of `word`: Did you mean "..."?, or the list of names. */
+extern char *options_hint(const char *word, const char *const *names);
+
 /* Index of `word` in `choices`; else error: unrecognized <what> "word", with hint. */
 extern int	options_choice(const char *what, const char *word, const char *const *choices);
 

@@ -1,0 +1,172 @@
+/*
+ * options.c
+ *		The `options jsonb` argument, and the help for a mistyped word.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+#include "utils/numeric.h"
+#include "utils/varlena.h"
+
+#include "pg/options.h"
+
+#define MOST_LETTERS_WRONG 4
+#define LONGEST_WORD 255		/* longer ones are not compared */
+
+/* The nearest name, when at most 4 letters and at most half of the word differ. */
+const char *
+options_nearest(const char *word, const char *const *names)
+{
+	int			length = (int) strlen(word);
+	int			nearest = Min(MOST_LETTERS_WRONG, length / 2);
+	const char *result = NULL;
+
+	if (length > LONGEST_WORD)
+		return NULL;
+	for (; *names != NULL; names++)
+	{
+		int			distance;
+
+		if (strlen(*names) > LONGEST_WORD)
+			continue;
+		distance = varstr_levenshtein_less_equal(word, length, *names, (int) strlen(*names),
+												 1, 1, 1, nearest, false);
+		if (distance > nearest || (result != NULL && distance == nearest))
+			continue;
+		nearest = distance;
+		result = *names;
+	}
+	return result;
+}
+
+/* What to type instead of `word`. */
+char *
+options_hint(const char *word, const char *const *names)
+{
+	const char *nearest = options_nearest(word, names);
+	StringInfoData list;
+
+	if (nearest != NULL)
+		return psprintf("Did you mean \"%s\"?", nearest);
+
+	initStringInfo(&list);
+	for (const char *const *name = names; *name != NULL; name++)
+		appendStringInfo(&list, "%s%s", name == names ? "" : ", ", *name);
+	return psprintf("Choose one of: %s.", list.data);
+}
+
+/* Index of `word` in `choices`. */
+int
+options_choice(const char *what, const char *word, const char *const *choices)
+{
+	for (int i = 0; choices[i] != NULL; i++)
+		if (strcmp(choices[i], word) == 0)
+			return i;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("unrecognized %s \"%s\"", what, word),
+			 errhint("%s", options_hint(word, choices))));
+}
+
+/* The option of this name. */
+static const Option *
+find_option(const char *name, const Option *options)
+{
+	int			n = 0;
+	const char **names;
+
+	while (options[n].name != NULL)
+		n++;
+	names = palloc0((n + 1) * sizeof(char *));
+	for (int i = 0; i < n; i++)
+		names[i] = options[i].name;
+	return &options[options_choice("option", name, names)];
+}
+
+/* Complain that a value is not what the option takes. */
+static void
+wrong_type(const Option *option, const char *expected)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("option \"%s\" must be %s", option->name, expected),
+			 errhint("Write it as in: options => '{\"%s\": ...}'.", option->name)));
+}
+
+/* A number in the option's range, whole when it has to be. */
+static double
+number_in_range(const Option *option, const JsonbValue *value)
+{
+	double		number;
+
+	if (value->type != jbvNumeric)
+		wrong_type(option, "a number");
+	number = DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow,
+												NumericGetDatum(value->val.numeric)));
+	if (option->type == OPTION_INT && number != floor(number))
+		wrong_type(option, "a whole number");
+	if (!(number >= option->minimum && number <= option->maximum))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"%s\" is out of range: %g", option->name, number),
+				 errdetail("The range is %g to %g.", option->minimum, option->maximum),
+				 errhint("Give a value in this range, or leave the option out for its default.")));
+	return number;
+}
+
+/* Keep the value of one option. */
+static void
+store_option(const Option *option, const JsonbValue *value)
+{
+	switch (option->type)
+	{
+		case OPTION_INT:
+			*(int *) option->value = (int) number_in_range(option, value);
+			break;
+		case OPTION_FLOAT:
+			*(float *) option->value = (float) number_in_range(option, value);
+			break;
+		case OPTION_BOOL:
+			if (value->type != jbvBool)
+				wrong_type(option, "true or false");
+			*(bool *) option->value = value->val.boolean;
+			break;
+		case OPTION_CHOICE:
+			if (value->type != jbvString)
+				wrong_type(option, "a word");
+			*(int *) option->value = options_choice(option->name,
+													pnstrdup(value->val.string.val, value->val.string.len),
+													option->choices);
+			break;
+	}
+}
+
+/* Read the members of `json` into the options they name. */
+void
+options_read(Jsonb *json, const Option *options)
+{
+	JsonbIterator *iterator;
+	JsonbIteratorToken token;
+	JsonbValue	value;
+	const Option *option = NULL;
+
+	if (json == NULL)
+		return;
+	if (!JB_ROOT_IS_OBJECT(json))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("options must be a JSON object"),
+				 errhint("Write them as in: options => '{\"%s\": ...}'.", options[0].name)));
+
+	iterator = JsonbIteratorInit(&json->root);
+	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
+	{
+		if (token == WJB_KEY)
+			option = find_option(pnstrdup(value.val.string.val, value.val.string.len), options);
+		else if (token == WJB_VALUE)
+			store_option(option, &value);
+	}
+}
