@@ -4,8 +4,10 @@
  *
  * Arrays hold n cases: `labels` are 0 or 1, `weights` (may be NULL = all 1) are how
  * many cases of the population one case stands for (finite, >= 0).  Ties in the score
- * count half in the AUC and are taken as one step in the precision-recall curve.  A
- * metric that the data cannot give (one class only, no case) is NaN.
+ * count half in the AUC and are taken as one step in the precision-recall curve, so
+ * that no metric depends on the order of the cases.  A metric that the data cannot give
+ * (one class only, no case) is NaN.  Where a status is returned, a score that is NaN is
+ * CORE_INVALID.
  */
 #ifndef BEHAVPRED_METRICS_H
 #define BEHAVPRED_METRICS_H
@@ -19,6 +21,24 @@ typedef struct Cases
 	const double *scores;
 	const float *weights;
 } Cases;
+
+static inline double
+case_weight(const Cases *cases, int64_t i)
+{
+	return cases->weights != NULL ? (double) cases->weights[i] : 1.0;
+}
+
+/* All cases with the same score, as sums of weights. */
+typedef struct ScoreGroup
+{
+	double		score;
+	double		positive;
+	double		negative;
+} ScoreGroup;
+
+/* The groups by rising score, in `arena`; cases of weight 0 are left out. */
+extern CoreStatus cases_group(Core *core, Arena *arena, const Cases *cases,
+							  ScoreGroup **groups, int64_t *n_groups);
 
 /* Area under the ROC curve. */
 extern CoreStatus metric_auc(Core *core, const Cases *cases, double *auc);
@@ -38,7 +58,8 @@ extern double metric_log_loss(const Cases *cases);
 /* Mean squared difference of probability and label. */
 extern double metric_brier(const Cases *cases);
 
-/* Expected calibration error over `bins` bins of equal weight, by rising probability. */
+/* Expected calibration error over `bins` bins of equal weight, by rising probability; a
+ * tie at a border is taken in proportion. */
 extern CoreStatus metric_ece(Core *core, const Cases *cases, int bins, double *ece);
 
 #endif
