@@ -1,0 +1,45 @@
+# A dump carries graphs, vectors, targets and models: predictions of the restored
+# database are equal to the bit.
+use strict;
+use warnings;
+
+use BehavpredTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = start_node('dump');
+my $predictions = q{
+	SELECT md5(string_agg(float8send(behavpred.predict('campaign', user_id)), '' ORDER BY user_id))
+	FROM demo.users};
+
+make_graph($node, 'users => 1500, objects => 150, targets => 1');
+$node->safe_psql('postgres', q{
+	SELECT behavpred.train_graph('demo', epochs => 2);
+	SELECT behavpred.create_target('campaign', 'demo', object => '151');
+	SELECT behavpred.train_target('campaign')});
+my $before = $node->safe_psql('postgres', $predictions);
+
+foreach my $format ('plain', 'custom')
+{
+	my $file = "$PostgreSQL::Test::Utils::tmp_check/$format.dump";
+
+	$node->command_ok([ 'pg_dump', "--format=$format", "--file=$file", 'postgres' ], "$format: dumped");
+	$node->safe_psql('postgres', "CREATE DATABASE $format");
+	if ($format eq 'plain')
+	{
+		$node->command_ok([ 'psql', '-q', '-X', '-v', 'ON_ERROR_STOP=1', '-f', $file, $format ], "$format: restored");
+	}
+	else
+	{
+		$node->command_ok([ 'pg_restore', '--exit-on-error', "--dbname=$format", $file ], "$format: restored");
+	}
+	is($node->safe_psql($format, $predictions), $before, "$format: the same predictions");
+	is(embedding_digest($node, 'demo', $format), embedding_digest($node, 'demo'), "$format: the same vectors");
+	is(model_digest($node, 'campaign', $format), model_digest($node, 'campaign'), "$format: the same model");
+	is($node->safe_psql($format, q{SELECT version FROM behavpred.train_target('campaign')}), '2',
+		"$format: training goes on with the next version");
+	is($node->safe_psql($format, q{SELECT count(*) FROM behavpred.train_graph('demo', epochs => 1)}), '1',
+		"$format: the graph can be trained again");
+}
+
+done_testing();
