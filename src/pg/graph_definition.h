@@ -9,6 +9,8 @@
 
 #include "utils/array.h"
 
+#include "pg/source.h"
+
 /* One row of registered_graph. Strings are in the memory context of the caller of
  * graph_definition_read(); NULL where the catalog has NULL. */
 typedef struct GraphDefinition
@@ -48,23 +50,29 @@ extern GraphDefinition *graph_definition_read(const char *name);
 extern GraphDefinition *graph_definition_trained(const char *name);
 
 /*
- * SELECT user, object [, weight] FROM interactions WHERE behaviour, value, time filters.
- * Filters stand as parameters: *n, *types, *values receive them.  `extra` (may be NULL) is
- * one more condition, which may use parameters from $(*n + 1) on.
+ * The same, and ERRCODE_INSUFFICIENT_PRIVILEGE unless the caller is its owner.  For
+ * whatever reads the sources: a view may hold any function, and a superuser must not run
+ * one because its author has registered a graph over it.
  */
+extern GraphDefinition *graph_definition_owned(const char *name);
+
+/*
+ * SELECT user, object [, weight] FROM interactions WHERE behaviour, value, time filters.
+ * Filters stand as parameters: *n, *types, *values receive them, in arrays with room for
+ * GRAPH_QUERY_SPARE more.  `extra` (may be NULL) is one more condition, which may use
+ * parameters from $(*n + 1) on.  Checks that relation and columns are still there and
+ * that the keys still have the type of the graph.
+ */
+#define GRAPH_QUERY_SPARE 4
 extern char *graph_interactions_query(const GraphDefinition *definition, const char *extra,
 									  int *n, Oid **types, Datum **values);
 
 /*
- * Open a relation that was stored as text, check that the caller may read the named
- * columns and that row security does not cut it silently (ERRCODE_INSUFFICIENT_PRIVILEGE
- * with a hint unless apply_row_security); ERRCODE_UNDEFINED_TABLE with a hint when it is
- * gone.  Returns its OID.
+ * The column that holds keys in a feature table: `column`, else the only column of the
+ * primary key.  Checks that its type matches key_type; `argument` names the relation's
+ * argument.
  */
-extern Oid	source_relation(const char *relation, bool apply_row_security);
-
-/* Quoted, schema-qualified name of a relation. */
-extern char *relation_qualified_name(Oid relation);
+extern char *feature_key_column(Oid relation, const char *column, Oid key_type, const char *argument);
 
 /* The column that holds user keys in a relation of users (seeds, candidates): the one
  * named like the graph's user column, else the only one; error otherwise, with the

@@ -1,0 +1,292 @@
+/*
+ * graph_definition.c
+ *		What registered_graph holds of one graph, and the SQL that reads its sources.
+ *
+ * Operators and types in queries carry their schema, so that nothing that a role has put
+ * into its search_path is called in their place.
+ */
+#include "postgres.h"
+
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/varlena.h"
+
+#include "pg/graph_definition.h"
+#include "pg/keys.h"
+
+#define MOST_FILTERS 3			/* behaviours, value, time */
+
+/* The columns in the order in which keep_definition() takes them. */
+static const char definition_query[] =
+"SELECT graph, owner::pg_catalog.text, interactions, user_column::pg_catalog.text, "
+"object_column::pg_catalog.text, user_key_type, object_key_type, "
+"behavior_column::pg_catalog.text, behaviors, value_column::pg_catalog.text, min_value, "
+"weight_column::pg_catalog.text, time_column::pg_catalog.text, since::pg_catalog.text, "
+"users, user_features, objects, object_features, max_degree, row_security, "
+"user_embeddings, object_embeddings, trained_run "
+"FROM behavpred.registered_graph WHERE graph OPERATOR(pg_catalog.=) $1";
+
+typedef struct DefinitionReading
+{
+	GraphDefinition *definition;	/* NULL until the row came */
+	MemoryContext context;		/* where it lives */
+} DefinitionReading;
+
+/* A text column, NULL when it is NULL. */
+static char *
+text_or_null(Datum value, bool null)
+{
+	return null ? NULL : TextDatumGetCString(value);
+}
+
+/* An array column, NULL when it is NULL. */
+static ArrayType *
+array_or_null(Datum value, bool null)
+{
+	return null ? NULL : DatumGetArrayTypePCopy(value);
+}
+
+/* The columns that filter and weigh interactions. */
+static void
+keep_filters(GraphDefinition *definition, Datum *values, bool *nulls)
+{
+	definition->behavior_column = text_or_null(values[7], nulls[7]);
+	definition->behaviors = array_or_null(values[8], nulls[8]);
+	definition->value_column = text_or_null(values[9], nulls[9]);
+	definition->has_min_value = !nulls[10];
+	definition->min_value = nulls[10] ? 0 : DatumGetFloat8(values[10]);
+	definition->weight_column = text_or_null(values[11], nulls[11]);
+	definition->time_column = text_or_null(values[12], nulls[12]);
+	definition->since = text_or_null(values[13], nulls[13]);
+}
+
+/* Row function of definition_query. */
+static void
+keep_definition(void *argument, Datum *values, bool *nulls)
+{
+	DefinitionReading *reading = argument;
+	MemoryContext row = MemoryContextSwitchTo(reading->context);
+	GraphDefinition *definition = palloc0(sizeof(GraphDefinition));
+
+	definition->name = TextDatumGetCString(values[0]);
+	definition->owner = TextDatumGetCString(values[1]);
+	definition->interactions = TextDatumGetCString(values[2]);
+	definition->user_column = TextDatumGetCString(values[3]);
+	definition->object_column = TextDatumGetCString(values[4]);
+	definition->user_key_type = key_type_from_name(TextDatumGetCString(values[5]));
+	definition->object_key_type = key_type_from_name(TextDatumGetCString(values[6]));
+	keep_filters(definition, values, nulls);
+	definition->users = text_or_null(values[14], nulls[14]);
+	definition->user_features = array_or_null(values[15], nulls[15]);
+	definition->objects = text_or_null(values[16], nulls[16]);
+	definition->object_features = array_or_null(values[17], nulls[17]);
+	definition->max_degree = nulls[18] ? 0 : DatumGetInt32(values[18]);
+	definition->apply_row_security = strcmp(TextDatumGetCString(values[19]), "apply") == 0;
+	definition->user_embeddings = text_or_null(values[20], nulls[20]);
+	definition->object_embeddings = text_or_null(values[21], nulls[21]);
+	definition->trained_run = nulls[22] ? 0 : DatumGetInt64(values[22]);
+
+	reading->definition = definition;
+	MemoryContextSwitchTo(row);
+}
+
+/* The graph of this name. */
+GraphDefinition *
+graph_definition_read(const char *name)
+{
+	DefinitionReading reading = {NULL, CurrentMemoryContext};
+	Oid			type = TEXTOID;
+	Datum		value = CStringGetTextDatum(name);
+
+	read_rows(definition_query, 1, &type, &value, NULL, keep_definition, &reading);
+	if (reading.definition == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("graph \"%s\" does not exist", name),
+				 errhint("Your graphs: SELECT * FROM behavpred.graphs; a new one: SELECT behavpred.create_graph(...).")));
+	return reading.definition;
+}
+
+/* The graph, which must be the caller's own. */
+GraphDefinition *
+graph_definition_owned(const char *name)
+{
+	GraphDefinition *definition = graph_definition_read(name);
+
+	if (strcmp(definition->owner, GetUserNameFromId(GetUserId(), false)) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("graph \"%s\" is owned by \"%s\"", name, definition->owner),
+				 errdetail("Its sources are read as its owner only."),
+				 errhint("SET ROLE %s;", quote_identifier(definition->owner))));
+	return definition;
+}
+
+/* True when the stored name leads to an ordinary or partitioned table. */
+static bool
+embedding_table_exists(const char *table)
+{
+	List	   *names = textToQualifiedNameList(cstring_to_text(table));
+	Oid			relation = RangeVarGetRelid(makeRangeVarFromNameList(names), NoLock, true);
+	char		kind = OidIsValid(relation) ? get_rel_relkind(relation) : '\0';
+
+	return kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE;
+}
+
+/* The graph, which must have embeddings. */
+GraphDefinition *
+graph_definition_trained(const char *name)
+{
+	GraphDefinition *definition = graph_definition_read(name);
+	const char *missing = NULL;
+
+	if (definition->user_embeddings == NULL || definition->object_embeddings == NULL)
+		missing = "It has not been trained.";
+	else if (!embedding_table_exists(definition->user_embeddings))
+		missing = psprintf("Table %s is gone.", definition->user_embeddings);
+	else if (!embedding_table_exists(definition->object_embeddings))
+		missing = psprintf("Table %s is gone.", definition->object_embeddings);
+
+	if (missing != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("graph \"%s\" has no embeddings", name),
+				 errdetail_internal("%s", missing),
+				 errhint("SELECT * FROM behavpred.train_graph(%s);", quote_literal_cstr(name))));
+	return definition;
+}
+
+/* The filters of a query while it is put together. */
+typedef struct QueryParts
+{
+	StringInfoData conditions;	/* " WHERE ..." or empty */
+	int			n;
+	Oid		   *types;
+	Datum	   *values;
+} QueryParts;
+
+/* One more condition, joined by AND. */
+static void
+add_condition(QueryParts *parts, const char *condition)
+{
+	appendStringInfo(&parts->conditions, "%s%s", parts->conditions.len == 0 ? " WHERE " : " AND ", condition);
+}
+
+/* One more parameter; returns its number. */
+static int
+add_parameter(QueryParts *parts, Oid type, Datum value)
+{
+	parts->types[parts->n] = type;
+	parts->values[parts->n] = value;
+	return ++parts->n;
+}
+
+/*
+ * behaviour::text = ANY (behaviours).  Without a cast where the column is text already,
+ * so that an index on it serves.
+ */
+static void
+filter_behaviors(const GraphDefinition *definition, Oid relation, QueryParts *parts)
+{
+	const char *column = definition->behavior_column;
+	bool		is_text = source_column(relation, column, "behavior_column") == TEXTOID;
+	int			number = add_parameter(parts, TEXTARRAYOID, PointerGetDatum(definition->behaviors));
+
+	add_condition(parts, psprintf("%s%s OPERATOR(pg_catalog.=) ANY ($%d)", quote_identifier(column),
+								  is_text ? "" : "::pg_catalog.text", number));
+}
+
+/* value >= min_value; of an interval the seconds count. */
+static void
+filter_value(const GraphDefinition *definition, Oid relation, QueryParts *parts)
+{
+	const char *column = definition->value_column;
+	bool		is_interval = source_column(relation, column, "value_column") == INTERVALOID;
+	int			number = add_parameter(parts, FLOAT8OID, Float8GetDatum(definition->min_value));
+
+	add_condition(parts, psprintf(is_interval ?
+								  "EXTRACT(epoch FROM %s) OPERATOR(pg_catalog.>=) $%d::pg_catalog.float8" :
+								  "%s OPERATOR(pg_catalog.>=) $%d", quote_identifier(column), number));
+}
+
+/* time >= now() - since */
+static void
+filter_time(const GraphDefinition *definition, Oid relation, QueryParts *parts)
+{
+	const char *column = definition->time_column;
+	int			number = add_parameter(parts, TEXTOID, CStringGetTextDatum(definition->since));
+
+	source_column(relation, column, "time_column");
+	add_condition(parts, psprintf("%s OPERATOR(pg_catalog.>=) "
+								  "(pg_catalog.now() OPERATOR(pg_catalog.-) $%d::pg_catalog.interval)",
+								  quote_identifier(column), number));
+}
+
+/* Keys must still be what they were when the graph was created. */
+static void
+check_key_column(const GraphDefinition *definition, Oid relation, const char *column, Oid key_type,
+				 const char *argument)
+{
+	Oid			type = source_key_column(relation, column, argument);
+
+	if (!key_types_match(type, key_type))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("column \"%s\" of \"%s\" is of type %s now", column,
+						relation_display_name(relation), format_type_be(type)),
+				 errdetail("Graph \"%s\" was created with keys of type %s.", definition->name,
+						   format_type_be(key_type)),
+				 errhint("SELECT behavpred.drop_graph(%s); and create it again.",
+						 quote_literal_cstr(definition->name))));
+}
+
+/* What is selected: the keys, and the weight where there is one. */
+static void
+append_columns(const GraphDefinition *definition, Oid relation, StringInfo query)
+{
+	check_key_column(definition, relation, definition->user_column, definition->user_key_type, "user_column");
+	check_key_column(definition, relation, definition->object_column, definition->object_key_type,
+					 "object_column");
+	appendStringInfo(query, "SELECT %s", quote_identifier(definition->user_column));
+	appendStringInfo(query, ", %s", quote_identifier(definition->object_column));
+	if (definition->weight_column != NULL)
+	{
+		source_column(relation, definition->weight_column, "weight_column");
+		appendStringInfo(query, ", %s::pg_catalog.float8", quote_identifier(definition->weight_column));
+	}
+}
+
+/* The query that reads the interactions; see graph_definition.h. */
+char *
+graph_interactions_query(const GraphDefinition *definition, const char *extra,
+						 int *n, Oid **types, Datum **values)
+{
+	Oid			relation = source_relation(definition->interactions, definition->apply_row_security);
+	QueryParts	parts = {.n = 0};
+	StringInfoData query;
+
+	parts.types = palloc(sizeof(Oid) * (MOST_FILTERS + GRAPH_QUERY_SPARE));
+	parts.values = palloc(sizeof(Datum) * (MOST_FILTERS + GRAPH_QUERY_SPARE));
+	initStringInfo(&parts.conditions);
+	if (definition->behavior_column != NULL)
+		filter_behaviors(definition, relation, &parts);
+	if (definition->value_column != NULL)
+		filter_value(definition, relation, &parts);
+	if (definition->since != NULL)
+		filter_time(definition, relation, &parts);
+	if (extra != NULL)
+		add_condition(&parts, extra);
+
+	initStringInfo(&query);
+	append_columns(definition, relation, &query);
+	appendStringInfo(&query, " FROM %s%s", relation_qualified_name(relation), parts.conditions.data);
+	*n = parts.n;
+	*types = parts.types;
+	*values = parts.values;
+	return query.data;
+}
