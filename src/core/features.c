@@ -55,7 +55,7 @@ plan_columns(FeatureTask *task, const ColumnStatistics *statistics)
 			return core_fail(task->core, CORE_INVALID, "feature column %d has an infinite value", column + 1);
 		if (of_column->present == 0)
 			return core_fail(task->core, CORE_INVALID, "feature column %d has no value at all", column + 1);
-		if (of_column->present < task->raw->rows)
+		if (of_column->present < task->raw->rows && task->kinds[column] != FEATURE_REST)
 			flag = task->result->columns++;
 		task->plans[column] = plan_column(of_column, task->kinds[column], flag);
 	}

@@ -16,7 +16,9 @@ typedef enum FeatureKind
 {
 	FEATURE_NUMBER,				/* standardised to mean 0, variance 1 */
 	FEATURE_CATEGORY,			/* already 0 or 1 (one-hot): kept as it is */
-	FEATURE_VECTOR				/* an element of a real[]: kept as it is */
+	FEATURE_VECTOR,				/* an element of a real[]: kept as it is */
+	FEATURE_REST				/* one more column of the category or vector before it: kept as it
+								 * is, missing together with it, so without a flag of its own */
 } FeatureKind;
 
 /* Rows x columns, row-major; an absent value is NaN until features_finish(). */
@@ -31,7 +33,7 @@ typedef struct Features
  * Turn raw columns (NaN = missing) into the matrix the encoder reads.  `kinds` has one
  * entry for each raw column.  A constant column becomes 0.  CORE_INVALID when a value is
  * infinite or a column has no value at all.  The result has the raw columns, then one
- * flag column for each raw column with missing values.
+ * flag column for each raw column with missing values that is no FEATURE_REST.
  */
 extern CoreStatus features_finish(Core *core, Arena *arena, const Features *raw,
 								  const FeatureKind *kinds, Features *result);
