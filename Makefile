@@ -52,13 +52,12 @@ BLAS_LIBS := $(shell $(PKG_CONFIG) --libs openblas 2>/dev/null || echo -lopenbla
 
 OPTFLAGS ?= -O3
 PG_CPPFLAGS = -Isrc $(BLAS_CFLAGS)
-PG_CFLAGS = $(OPTFLAGS) -fno-math-errno -fno-trapping-math
+PG_CFLAGS = $(OPTFLAGS) -fno-math-errno -fno-trapping-math -Wno-psabi
 SHLIB_LINK = $(BLAS_LIBS) -lm -lpthread
 
 # Hot loops are compiled for several instruction sets; the fastest is chosen at run time.
 ifeq ($(shell uname -m),x86_64)
 src/core/kernels_avx2.o: PG_CFLAGS += -mavx2 -mfma
-src/core/kernels_avx512.o: PG_CFLAGS += -mavx512f -mavx512vl -mavx512dq -mfma
 endif
 
 # The numbers a training gives must not depend on a second compiler: no LLVM bitcode.

@@ -71,6 +71,7 @@ typedef struct Core
 	CoreProgress progress;
 	int64_t		asked_at;		/* when core_parallel() last asked the host, monotonic ns */
 	Workers    *workers;		/* NULL when only the calling thread works */
+	bool		portable;		/* use the portable kernels on any processor: for tests */
 } Core;
 
 /* A core on malloc and without a listener: for tests and benchmarks. */

@@ -47,13 +47,15 @@ typedef struct EncoderOptions
 {
 	/* the network */
 	int			dimension;		/* D: 1 .. 1024, a multiple of factors */
-	int			factors;		/* K: 1 .. 64 */
+	int			factors;		/* K: 1 .. 32 */
 	int			layers;			/* L: 1 .. 8 */
-	int			routing_iterations; /* T: 1 .. 16 */
+	int			routing_iterations; /* T: 1 .. 8 */
 	RoutingRule routing;
 	float		routing_temperature;	/* tau of the routing softmax, > 0 */
 	AttentionRule attention;
 	int			attention_width;	/* rows of W_s and W_d, 1 .. 256 */
+	float		neighbour_scale;	/* factor of symmetric or off second weights, > 0: how much the
+									 * neighbours count beside the node itself */
 	MappingRule mapping;
 	bool		layer_mean;		/* read out the mean of all layers instead of the last */
 	bool		full_gradient;	/* false: routing weights are constants in the backward pass */
@@ -66,6 +68,7 @@ typedef struct EncoderOptions
 	int			negatives;		/* objects drawn for each chunk of positives */
 	float		learning_rate;
 	float		temperature;	/* tau: score = cosine / tau + object bias */
+	float		initial_bias;	/* the bias starts at this times log(1 + degree), centred */
 	float		weight_decay;	/* on ID embeddings, mapping and attention; 0 = none */
 	int			patience;		/* epochs without a better validation NDCG; 0 = no early stop */
 	float		validation_fraction;	/* of the edges, held out for early stopping and calibration */
@@ -133,9 +136,12 @@ extern CoreStatus encoder_train(Core *core, Arena *arena, const Graph *graph,
 
 /*
  * True when edge (user, object) is one of those that a training with this seed and
- * fraction holds out.  Depends on the two keys' hashes alone, so that whoever sees the
- * same keys can tell, without the graph, which edges the vectors have not seen.
+ * fraction holds out.  Depends on the two keys' hashes and the user's degree in the
+ * graph alone, so that whoever sees these can tell, without the graph, which edges the
+ * vectors have not seen.  Users with fewer than ENCODER_HOLD_OUT_DEGREE edges keep all.
  */
-extern bool encoder_holds_out(uint64_t seed, float fraction, uint64_t user_hash, uint64_t object_hash);
+#define ENCODER_HOLD_OUT_DEGREE 5
+extern bool encoder_holds_out(uint64_t seed, float fraction, int64_t user_degree,
+							  uint64_t user_hash, uint64_t object_hash);
 
 #endif

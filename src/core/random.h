@@ -71,4 +71,35 @@ random_normal(uint64_t seed, uint64_t stream, uint64_t counter)
 	return sqrt(-2.0 * log(1.0 - u)) * cos(6.283185307179586 * v);
 }
 
+/*
+ * Place i of a random order of 0 .. n - 1 (n < 2^62), without storing it: four Feistel
+ * rounds on the smallest even number of bits that holds n, walked until the place is
+ * below n.
+ */
+static inline uint64_t
+random_place(uint64_t seed, uint64_t stream, uint64_t n, uint64_t i)
+{
+	int			half = 1;
+	uint64_t	mask;
+
+	while (((uint64_t) 1 << (2 * half)) < n)
+		half++;
+	mask = ((uint64_t) 1 << half) - 1;
+	do
+	{
+		uint64_t	left = i >> half;
+		uint64_t	right = i & mask;
+
+		for (int round = 0; round < 4; round++)
+		{
+			uint64_t	next = left ^ (random_bits(seed, stream, right << 2 | round) & mask);
+
+			left = right;
+			right = next;
+		}
+		i = left << half | right;
+	} while (i >= n);
+	return i;
+}
+
 #endif

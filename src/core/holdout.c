@@ -1,0 +1,236 @@
+/*
+ * holdout.c
+ *		Choose held-out edges, rank against them, calibrate on them.
+ */
+#include "core/holdout.h"
+
+#include <string.h>
+
+#include "core/calibration.h"
+#include "core/random.h"
+#include "core/vectors.h"
+
+#define MOST_QUERIES 5000		/* standard error of Recall@20 about 0.004 */
+#define CALIBRATION_EDGES 20000
+
+bool
+encoder_holds_out(uint64_t seed, float fraction, int64_t user_degree,
+				  uint64_t user_hash, uint64_t object_hash)
+{
+	return user_degree >= ENCODER_HOLD_OUT_DEGREE &&
+		random_uniform(random_mix(seed) ^ user_hash, RANDOM_VALIDATION, object_hash) < fraction;
+}
+
+static uint64_t
+node_hash(const Graph *graph, int32_t node)
+{
+	return graph->key_hashes != NULL ? graph->key_hashes[node] : (uint64_t) node;
+}
+
+/* Mark the entries of the users' lists that are held out; returns how many. */
+static int64_t
+mark_edges(const Graph *graph, const EncoderOptions *options, uint8_t *drop)
+{
+	int64_t		dropped = 0;
+
+	for (int32_t user = 0; user < graph->n_users; user++)
+		for (int64_t e = graph->offsets[user]; e < graph->offsets[user + 1]; e++)
+		{
+			drop[e] = encoder_holds_out(options->seed, options->validation_fraction,
+										graph_degree(graph, user), node_hash(graph, user),
+										node_hash(graph, graph->neighbours[e]));
+			dropped += drop[e];
+		}
+	return dropped;
+}
+
+static CoreStatus
+list_edges(Holdout *holdout, Arena *arena, const Graph *graph, const uint8_t *drop)
+{
+	int64_t		n = 0;
+
+	holdout->edge_users = arena_allocate(arena, holdout->n_edges, sizeof(int32_t));
+	holdout->edge_objects = arena_allocate(arena, holdout->n_edges, sizeof(int32_t));
+	if (arena->core->status != CORE_OK)
+		return arena->core->status;
+	for (int32_t user = 0; user < graph->n_users; user++)
+		for (int64_t e = graph->offsets[user]; e < graph->offsets[user + 1]; e++)
+			if (drop[e])
+			{
+				holdout->edge_users[n] = user;
+				holdout->edge_objects[n++] = graph->neighbours[e] - graph->n_users;
+			}
+	return CORE_OK;
+}
+
+/* Users with held-out edges, thinned to MOST_QUERIES by hash; their places in the list. */
+static CoreStatus
+choose_queries(Holdout *holdout, Arena *arena, uint64_t seed)
+{
+	int64_t		users = 0;
+	int64_t    *starts;
+	int32_t    *items;
+	double		share;
+
+	for (int64_t i = 0; i < holdout->n_edges; i++)
+		users += i == 0 || holdout->edge_users[i] != holdout->edge_users[i - 1];
+	share = users > MOST_QUERIES ? (double) MOST_QUERIES / users : 1;
+	holdout->query_users = arena_allocate(arena, users, sizeof(int32_t));
+	starts = arena_allocate(arena, users + 1, sizeof(int64_t));
+	items = arena_allocate(arena, holdout->n_edges, sizeof(int32_t));
+	if (arena->core->status != CORE_OK)
+		return arena->core->status;
+	starts[0] = 0;
+	for (int64_t i = 0, end; i < holdout->n_edges; i = end)
+	{
+		int32_t		user = holdout->edge_users[i];
+		int64_t		n = holdout->n_queries;
+		int64_t		place = starts[n];
+
+		for (end = i; end < holdout->n_edges && holdout->edge_users[end] == user; end++)
+			items[place++] = holdout->edge_objects[end];
+		if (random_uniform(seed, RANDOM_SAMPLE, user) >= share)
+			continue;
+		holdout->query_users[n] = user;
+		starts[n + 1] = place;
+		holdout->n_queries++;
+	}
+	holdout->relevant = (Lists) {starts, items};
+	return CORE_OK;
+}
+
+/* The training objects of each query user, and room for the rankings. */
+static CoreStatus
+open_ranking(Holdout *holdout, Arena *arena, const Graph *training, int stored_width)
+{
+	int64_t    *starts = arena_allocate(arena, holdout->n_queries + 1, sizeof(int64_t));
+	int64_t		total = 0;
+	int32_t    *items;
+
+	for (int64_t q = 0; q < holdout->n_queries; q++)
+		total += graph_degree(training, holdout->query_users[q]);
+	items = arena_allocate(arena, total, sizeof(int32_t));
+	holdout->top_objects = arena_allocate(arena, holdout->n_queries * VALIDATION_K, sizeof(int32_t));
+	holdout->top_scores = arena_floats(arena, holdout->n_queries * VALIDATION_K);
+	holdout->query_rows = arena_floats(arena, holdout->n_queries * stored_width);
+	if (arena->core->status != CORE_OK)
+		return arena->core->status;
+	starts[0] = 0;
+	for (int64_t q = 0; q < holdout->n_queries; q++)
+	{
+		int32_t		user = holdout->query_users[q];
+
+		starts[q + 1] = starts[q];
+		for (int64_t e = training->offsets[user]; e < training->offsets[user + 1]; e++)
+			items[starts[q + 1]++] = training->neighbours[e] - training->n_users;
+	}
+	holdout->masked = (Lists) {starts, items};
+	return CORE_OK;
+}
+
+CoreStatus
+holdout_split(Holdout *holdout, Arena *arena, const Graph *graph,
+			  const EncoderOptions *options, Graph *training)
+{
+	uint8_t    *drop = arena_allocate(arena, graph->n_edges, 1);
+
+	memset(holdout, 0, sizeof(*holdout));
+	if (drop == NULL)
+		return arena->core->status;
+	holdout->n_edges = mark_edges(graph, options, drop);
+	if (holdout->n_edges == 0 || holdout->n_edges == graph->n_edges)
+	{
+		holdout->n_edges = 0;
+		*training = *graph;
+		return CORE_OK;
+	}
+	if (list_edges(holdout, arena, graph, drop) != CORE_OK ||
+		choose_queries(holdout, arena, options->seed) != CORE_OK ||
+		graph_without(arena->core, arena, graph, drop, training) != CORE_OK ||
+		open_ranking(holdout, arena, training, options->dimension + 1) != CORE_OK)
+		return arena->core->status;
+	arena_release(arena, drop);
+	return CORE_OK;
+}
+
+CoreStatus
+holdout_quality(Holdout *holdout, Arena *arena, const Graph *training,
+				const float *vectors, int width, RankingQuality *quality)
+{
+	Vectors		queries = {holdout->n_queries, width, holdout->query_rows};
+	Vectors		objects = {training->n_objects, width, vectors + (size_t) training->n_users * width};
+
+	for (int64_t q = 0; q < holdout->n_queries; q++)
+		memcpy(holdout->query_rows + q * width, vectors + (size_t) holdout->query_users[q] * width,
+			   width * sizeof(float));
+	if (ranking_top(arena->core, arena, &queries, &objects, &holdout->masked, VALIDATION_K,
+					holdout->top_objects, holdout->top_scores) == CORE_OK)
+		ranking_quality(holdout->n_queries, VALIDATION_K, holdout->top_objects,
+						&holdout->relevant, quality);
+	return arena->core->status;
+}
+
+/* An object, drawn uniformly, that the user has no edge to; gives up after a few tries. */
+static int32_t
+draw_non_edge(const Graph *graph, int32_t user, uint64_t seed, int64_t number)
+{
+	int32_t		object = 0;
+
+	for (int try = 0; try < 16; try++)
+	{
+		object = (int32_t) random_below(seed, RANDOM_CALIBRATION, (uint64_t) number * 16 + try,
+										graph->n_objects);
+		if (!graph_has_edge(graph, user, object))
+			break;
+	}
+	return object;
+}
+
+/* Positive pair i of the calibration: a held-out edge, or an edge of the graph. */
+static void
+calibration_edge(const Holdout *holdout, const Graph *graph, int64_t i, int64_t n,
+				 int32_t *user, int32_t *object)
+{
+	int64_t		available = holdout->n_edges > 0 ? holdout->n_edges : graph->n_edges;
+	int64_t		e = available * i / n;
+
+	if (holdout->n_edges > 0)
+	{
+		*user = holdout->edge_users[e];
+		*object = holdout->edge_objects[e];
+		return;
+	}
+	*object = graph->neighbours[e] - graph->n_users;
+	*user = graph->neighbours[graph->reverse[e]];
+}
+
+CoreStatus
+holdout_calibrate(const Holdout *holdout, Arena *arena, const Graph *graph,
+				  const float *vectors, int width, uint64_t seed, double *scale, double *offset)
+{
+	int64_t		available = holdout->n_edges > 0 ? holdout->n_edges : graph->n_edges;
+	int64_t		n = available < CALIBRATION_EDGES ? available : CALIBRATION_EDGES;
+	float	   *labels = arena_floats(arena, 2 * n);
+	double	   *scores = arena_doubles(arena, 2 * n);
+	Cases		cases = {2 * n, labels, scores, NULL};
+
+	if (arena->core->status != CORE_OK)
+		return arena->core->status;
+	for (int64_t i = 0; i < n; i++)
+	{
+		int32_t		user,
+					object;
+
+		calibration_edge(holdout, graph, i, n, &user, &object);
+		for (int other = 0; other < 2; other++)
+		{
+			if (other)
+				object = draw_non_edge(graph, user, seed, i);
+			labels[2 * i + other] = !other;
+			scores[2 * i + other] = vectors_dot(vectors + (size_t) user * width,
+												vectors + (size_t) (graph->n_users + object) * width,
+												width);
+		}
+	}
+	return calibration_platt(arena->core, &cases, scale, offset);
+}

@@ -1,0 +1,48 @@
+/*
+ * holdout.h
+ *		Edges kept out of training: to stop early, and to turn scores into probabilities.
+ */
+#ifndef BEHAVPRED_HOLDOUT_H
+#define BEHAVPRED_HOLDOUT_H
+
+#include "encoder.h"
+#include "network.h"
+#include "ranking.h"
+
+typedef struct Holdout
+{
+	int64_t		n_edges;
+	int32_t    *edge_users;		/* n_edges */
+	int32_t    *edge_objects;	/* n_edges; object numbers, not nodes */
+	int64_t		n_queries;		/* users that validation ranks for */
+	int32_t    *query_users;
+	Lists		relevant;		/* held-out objects of each query user */
+	Lists		masked;			/* objects that he has in the training graph */
+	int32_t    *top_objects;	/* n_queries x VALIDATION_K */
+	float	   *top_scores;
+	float	   *query_rows;		/* n_queries x width */
+} Holdout;
+
+#define VALIDATION_K 20
+
+/*
+ * Part the graph: *training has what is not held out.  With a fraction of 0 the training
+ * graph is the graph itself and the holdout is empty.  Validation ranks for at most
+ * 5,000 users, chosen by seed.
+ */
+extern CoreStatus holdout_split(Holdout *holdout, Arena *arena, const Graph *graph,
+								const EncoderOptions *options, Graph *training);
+
+/* Rank all objects for the query users by vectors (n_nodes x width, as stored). */
+extern CoreStatus holdout_quality(Holdout *holdout, Arena *arena, const Graph *training,
+								  const float *vectors, int width, RankingQuality *quality);
+
+/*
+ * Platt on held-out edges (on training edges when there are none) against as many
+ * non-edges of the same users, objects drawn uniformly: balanced prior.
+ */
+extern CoreStatus holdout_calibrate(const Holdout *holdout, Arena *arena, const Graph *graph,
+									const float *vectors, int width, uint64_t seed,
+									double *scale, double *offset);
+
+#endif

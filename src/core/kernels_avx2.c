@@ -1,0 +1,12 @@
+/*
+ * kernels_avx2.c
+ *		The hot loops for x86-64 with AVX2 and FMA; compiled with -mavx2 -mfma.
+ */
+#if defined(__x86_64__)
+#define KERNEL_TABLE kernels_avx2
+#define KERNEL_NAME "avx2"
+#include "core/kernels_template.h"
+#else
+/* An empty translation unit is not allowed. */
+typedef int kernels_avx2_unused;
+#endif

@@ -1,0 +1,511 @@
+/*
+ * kernels_routing.h
+ *		Routing between subspaces, forward and backward; part of kernels_template.h.
+ *
+ * Neighbours are taken in blocks of KERNEL_LANES.  A block's rows are transposed, so that
+ * a lane is a neighbour: all similarities, the softmax over subspaces and its gradient
+ * are then plain vector arithmetic without a sum across lanes.  Weighted sums of rows use
+ * the rows as they lie in memory.
+ *
+ * Cost for each entry and round, K subspaces of width W, K * W = D: 2 D shuffles, K D
+ * multiply-adds for similarities (each centre: D), K^2 exponentials (each centre: K), D
+ * multiply-adds for the sum; D * 4 bytes gathered.
+ */
+
+typedef struct Block
+{
+	int			count;			/* neighbours in this block, 1 .. L */
+	int64_t		first;			/* entry of the first */
+	int32_t		nodes[L];		/* filled up with the first node ... */
+	float		second[L];		/* ... and weight 0 */
+} Block;
+
+/* The next block of the list of v; second weights are those of v as centre. */
+INLINE void
+centre_block(const RoutingTask *t, int32_t v, int64_t e, int64_t end, Block *block)
+{
+	float		left = t->left == NULL ? 1 : t->left[v];
+
+	block->first = e;
+	block->count = end - e < L ? (int) (end - e) : L;
+	for (int i = 0; i < L; i++)
+	{
+		bool		there = i < block->count;
+		int32_t		u = t->neighbours[there ? e + i : e];
+
+		block->nodes[i] = u;
+		block->second[i] = there ? left * entry_weight(t->weights, NULL, t->right, e + i, u) : 0;
+	}
+}
+
+/* The next block of centres that u is a neighbour of; second weights are theirs for u. */
+INLINE void
+neighbour_block(const RoutingTask *t, int32_t u, int64_t e, int64_t end, Block *block)
+{
+	float		right = t->right == NULL ? 1 : t->right[u];
+
+	block->first = e;
+	block->count = end - e < L ? (int) (end - e) : L;
+	for (int i = 0; i < L; i++)
+	{
+		bool		there = i < block->count;
+		int32_t		v = t->neighbours[there ? e + i : e];
+
+		block->nodes[i] = v;
+		block->second[i] = there ? right * entry_weight(t->weights, t->reverse, t->left, e + i, v) : 0;
+	}
+}
+
+#if defined(__clang__)
+#define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (IntLanes) {__VA_ARGS__})
+#endif
+
+/* Eight rows of eight numbers: out[column][row]. */
+INLINE void
+transpose_square(const Lanes *r, Lanes *out)
+{
+	Lanes		a[8],
+				b[8];
+
+	for (int i = 0; i < 8; i += 2)
+	{
+		a[i] = SHUFFLE(r[i], r[i + 1], 0, 8, 1, 9, 4, 12, 5, 13);
+		a[i + 1] = SHUFFLE(r[i], r[i + 1], 2, 10, 3, 11, 6, 14, 7, 15);
+	}
+	for (int i = 0; i < 8; i += 4)
+	{
+		b[i] = SHUFFLE(a[i], a[i + 2], 0, 1, 8, 9, 4, 5, 12, 13);
+		b[i + 1] = SHUFFLE(a[i], a[i + 2], 2, 3, 10, 11, 6, 7, 14, 15);
+		b[i + 2] = SHUFFLE(a[i + 1], a[i + 3], 0, 1, 8, 9, 4, 5, 12, 13);
+		b[i + 3] = SHUFFLE(a[i + 1], a[i + 3], 2, 3, 10, 11, 6, 7, 14, 15);
+	}
+	for (int i = 0; i < 4; i++)
+	{
+		out[i] = SHUFFLE(b[i], b[i + 4], 0, 1, 2, 3, 8, 9, 10, 11);
+		out[i + 4] = SHUFFLE(b[i], b[i + 4], 4, 5, 6, 7, 12, 13, 14, 15);
+	}
+}
+
+/* The block's rows of `matrix`, transposed: out[column] holds that column of all rows. */
+INLINE void
+transpose_rows(const float *matrix, const Block *block, const int width, Lanes *out)
+{
+	for (int column = 0; column < width; column += L)
+	{
+		Lanes		rows[L];
+
+		for (int i = 0; i < L; i++)
+			rows[i] = load(matrix + (int64_t) block->nodes[i] * width + column);
+		transpose_square(rows, out + column);
+	}
+}
+
+/* Similarity of subspace a of the transposed rows with subspace b of one plain row. */
+INLINE Lanes
+pair_dot(const Lanes *transposed, const float *plain, const int a, const int b, const int W)
+{
+	Lanes		sum = all(0);
+
+	for (int d = 0; d < W; d++)
+		sum += transposed[a * W + d] * all(plain[b * W + d]);
+	return sum;
+}
+
+/* dots[a * K + b] for all pairs; four accumulators of b share each load of a. */
+INLINE void
+all_pair_dots(const Lanes *transposed, const float *plain, const int K, const int W, Lanes *dots)
+{
+	for (int a = 0; a < K; a++)
+	{
+		int			b = 0;
+
+		for (; b + 4 <= K; b += 4)
+		{
+			Lanes		s0 = all(0), s1 = all(0), s2 = all(0), s3 = all(0);
+
+			for (int d = 0; d < W; d++)
+			{
+				Lanes		x = transposed[a * W + d];
+
+				s0 += x * all(plain[b * W + d]);
+				s1 += x * all(plain[(b + 1) * W + d]);
+				s2 += x * all(plain[(b + 2) * W + d]);
+				s3 += x * all(plain[(b + 3) * W + d]);
+			}
+			dots[a * K + b] = s0;
+			dots[a * K + b + 1] = s1;
+			dots[a * K + b + 2] = s2;
+			dots[a * K + b + 3] = s3;
+		}
+		for (; b < K; b++)
+			dots[a * K + b] = pair_dot(transposed, plain, a, b, W);
+	}
+}
+
+/*
+ * The routing softmax of a block.  `mapped_is_transposed` tells which of the two holds z;
+ * the other holds the centre.  Claim 5: pi[j * K + k] is the softmax over k of
+ * z_k . c_j, and the first weight of subspace j is pi[j * K + j].  Each centre: only
+ * pi[j * K + j] is set, the softmax over j of z_j . c_j.
+ */
+INLINE void
+routing_softmax(const RoutingTask *t, const Lanes *transposed, const float *plain,
+				const bool own_centre, const bool mapped_is_transposed,
+				const int K, const int W, Lanes *pi)
+{
+	Lanes		scale = all(t->inverse_temperature);
+
+	if (!own_centre)
+	{
+		Lanes		sum = all(0);
+
+		for (int j = 0; j < K; j++)
+		{
+			pi[j * K + j] = lane_exp(scale * pair_dot(transposed, plain, j, j, W));
+			sum += pi[j * K + j];
+		}
+		for (int j = 0; j < K; j++)
+			pi[j * K + j] /= sum;
+		return;
+	}
+
+	Lanes		dots[KERNEL_MAX_FACTORS * KERNEL_MAX_FACTORS];
+
+	all_pair_dots(transposed, plain, K, W, dots);
+	for (int j = 0; j < K; j++)
+	{
+		Lanes		sum = all(0);
+
+		for (int k = 0; k < K; k++)
+		{
+			pi[j * K + k] = lane_exp(scale * dots[mapped_is_transposed ? k * K + j : j * K + k]);
+			sum += pi[j * K + k];
+		}
+		for (int k = 0; k < K; k++)
+			pi[j * K + k] /= sum;
+	}
+}
+
+/* Gradient of the similarities (ds, laid out as pi) from that of the first weights (dp). */
+INLINE void
+routing_softmax_backward(const RoutingTask *t, const Lanes *pi, const Lanes *dp,
+						 const bool own_centre, const int K, Lanes *ds)
+{
+	Lanes		scale = all(t->inverse_temperature);
+
+	if (!own_centre)
+	{
+		Lanes		mean = all(0);
+
+		for (int j = 0; j < K; j++)
+			mean += dp[j] * pi[j * K + j];
+		for (int j = 0; j < K; j++)
+			ds[j * K + j] = scale * pi[j * K + j] * (dp[j] - mean);
+		return;
+	}
+	for (int j = 0; j < K; j++)
+	{
+		Lanes		common = scale * dp[j] * pi[j * K + j];
+
+		for (int k = 0; k < K; k++)
+			ds[j * K + k] = (k == j ? common : all(0)) - common * pi[j * K + k];
+	}
+}
+
+/* sum sub-vector `to` += weight * sub-vector `from` of row */
+INLINE void
+add_part(float *sum, const float *row, const int to, const int from, float weight, const int W)
+{
+	for (int d = 0; d < W; d += L)
+		store(sum + to * W + d, load(sum + to * W + d) + all(weight) * load(row + from * W + d));
+}
+
+/* sum_j += weights[j][i] * row_i, j, over the block's rows of `matrix` */
+INLINE void
+add_weighted_rows(float *sum, const float *matrix, const Block *block, const Lanes *weights,
+				  const int K, const int W)
+{
+	for (int i = 0; i < block->count; i++)
+	{
+		const float *row = matrix + (int64_t) block->nodes[i] * (K * W);
+
+		for (int j = 0; j < K; j++)
+			add_part(sum, row, j, j, weights[j][i], W);
+	}
+}
+
+/*
+ * The similarity gradient's way into one side.  As centre: sum_j += ds_jk * row_k; as
+ * neighbour: sum_k += ds_jk * row_j.
+ */
+INLINE void
+add_similarity_gradient(float *sum, const float *matrix, const Block *block, const Lanes *ds,
+						const bool own_centre, const bool as_centre, const int K, const int W)
+{
+	for (int i = 0; i < block->count; i++)
+	{
+		const float *row = matrix + (int64_t) block->nodes[i] * (K * W);
+
+		for (int j = 0; j < K; j++)
+			for (int k = own_centre ? 0 : j; k < (own_centre ? K : j + 1); k++)
+				add_part(sum, row, as_centre ? j : k, as_centre ? k : j, ds[j * K + k][i], W);
+	}
+}
+
+/* m_j to unit length; a vector without direction leaves the old centre, with length 0. */
+INLINE void
+new_centre(const float *m, float *c, float *lengths, const int K, const int W)
+{
+	for (int j = 0; j < K; j++)
+	{
+		float		length = sqrtf(kernel_dot(m + j * W, m + j * W, W));
+
+		lengths[j] = length > SMALLEST_LENGTH ? length : 0;
+		if (length <= SMALLEST_LENGTH)
+			continue;
+		for (int d = 0; d < W; d += L)
+			store(c + j * W + d, load(m + j * W + d) / all(length));
+	}
+}
+
+/* One round for one node: c is the old centre and becomes the new one. */
+INLINE void
+route_round(const RoutingTask *t, int32_t v, int round, float *c,
+			const bool own_centre, const int K, const int W)
+{
+	float		m[KERNEL_MAX_WIDTH];
+	float		lengths[KERNEL_MAX_FACTORS];
+	bool		last = round == t->rounds - 1;
+
+	memcpy(m, t->mapped + (int64_t) v * (K * W), K * W * sizeof(float));
+	for (int64_t e = t->offsets[v]; e < t->offsets[v + 1]; e += L)
+	{
+		Block		block;
+		Lanes		transposed[KERNEL_MAX_WIDTH];
+		Lanes		pi[KERNEL_MAX_FACTORS * KERNEL_MAX_FACTORS];
+		Lanes		fused[KERNEL_MAX_FACTORS];
+
+		centre_block(t, v, e, t->offsets[v + 1], &block);
+		transpose_rows(t->mapped, &block, K * W, transposed);
+		routing_softmax(t, transposed, c, own_centre, true, K, W, pi);
+		for (int j = 0; j < K; j++)
+			fused[j] = pi[j * K + j] * load(block.second);
+		if (last && t->first_weights != NULL)
+			for (int i = 0; i < block.count; i++)
+				for (int j = 0; j < K; j++)
+					t->first_weights[(e + i) * K + j] = pi[j * K + j][i];
+		add_weighted_rows(m, t->mapped, &block, fused, K, W);
+	}
+	new_centre(m, c, lengths, K, W);
+	if (t->norms[round] != NULL)
+		memcpy(t->norms[round] + (int64_t) v * K, lengths, K * sizeof(float));
+	if (t->centres[round] != NULL)
+		memcpy(t->centres[round] + (int64_t) v * (K * W), c, K * W * sizeof(float));
+}
+
+INLINE void
+route_nodes(const RoutingTask *t, int32_t first, int32_t last,
+			const bool own_centre, const int K, const int W)
+{
+	float		c[KERNEL_MAX_WIDTH];
+
+	for (int32_t v = first; v < last; v++)
+	{
+		memcpy(c, t->start + (int64_t) v * (K * W), K * W * sizeof(float));
+		for (int round = 0; round < t->rounds; round++)
+			route_round(t, v, round, c, own_centre, K, W);
+	}
+}
+
+/* The gradient of m from that of the new centre; where there was no new centre, m had no
+ * influence and the gradient stays with the old one. */
+INLINE void
+sum_gradient(const float *c, const float *lengths, float *g, float *dm, const int K, const int W)
+{
+	for (int j = 0; j < K; j++)
+	{
+		float		along = kernel_dot(c + j * W, g + j * W, W);
+		float		scale = lengths[j] > 0 ? 1 / lengths[j] : 0;
+
+		for (int d = j * W; d < (j + 1) * W; d += L)
+		{
+			store(dm + d, (load(g + d) - all(along) * load(c + d)) * all(scale));
+			store(g + d, lengths[j] > 0 ? all(0) : load(g + d));
+		}
+	}
+}
+
+/* What one block adds to the gradient of the old centre, and to its entries' weights. */
+INLINE void
+centre_block_backward(const RoutingTask *t, const Block *block, const float *old, const float *dm,
+					  bool last, float *g, const bool own_centre, const int K, const int W)
+{
+	Lanes		transposed[KERNEL_MAX_WIDTH];
+	Lanes		pi[KERNEL_MAX_FACTORS * KERNEL_MAX_FACTORS];
+	Lanes		ds[KERNEL_MAX_FACTORS * KERNEL_MAX_FACTORS];
+	Lanes		dp[KERNEL_MAX_FACTORS];
+	Lanes		along = all(0);
+
+	transpose_rows(t->mapped, block, K * W, transposed);
+	routing_softmax(t, transposed, old, own_centre, true, K, W, pi);
+	for (int j = 0; j < K; j++)
+	{
+		Lanes		dw = pair_dot(transposed, dm, j, j, W);
+
+		along += dw * pi[j * K + j];
+		dp[j] = dw * load(block->second);
+	}
+	if (t->weight_gradient != NULL)
+		for (int i = 0; i < block->count; i++)
+			t->weight_gradient[block->first + i] =
+				along[i] + (last ? 0 : t->weight_gradient[block->first + i]);
+	if (!t->full_gradient)
+		return;
+	routing_softmax_backward(t, pi, dp, own_centre, K, ds);
+	add_similarity_gradient(g, t->mapped, block, ds, own_centre, true, K, W);
+}
+
+INLINE void
+backward_centre(const RoutingTask *t, int32_t v, const bool own_centre, const int K, const int W)
+{
+	int64_t		row = (int64_t) v * (K * W);
+	float		g[KERNEL_MAX_WIDTH];
+	float	   *dz = t->mapped_gradient + row;
+
+	memcpy(g, t->centre_gradient + row, K * W * sizeof(float));
+	memset(dz, 0, K * W * sizeof(float));
+	for (int round = t->rounds - 1; round >= 0; round--)
+	{
+		const float *old = (round == 0 ? t->start : t->centres[round - 1]) + row;
+		float	   *dm = t->sum_gradients[round] + row;
+		bool		last = round == t->rounds - 1;
+
+		sum_gradient(t->centres[round] + row, t->norms[round] + (int64_t) v * K, g, dm, K, W);
+		kernel_add_scaled(dz, dm, 1, K * W);
+		for (int64_t e = t->offsets[v]; e < t->offsets[v + 1]; e += L)
+		{
+			Block		block;
+
+			if (!t->full_gradient && t->weight_gradient == NULL)
+				break;
+			centre_block(t, v, e, t->offsets[v + 1], &block);
+			centre_block_backward(t, &block, old, dm, last, g, own_centre, K, W);
+		}
+		if (!t->full_gradient)
+			return;
+	}
+	if (t->start_gradient != NULL)
+		memcpy(t->start_gradient + row, g, K * W * sizeof(float));
+	else
+		kernel_add_scaled(dz, g, 1, K * W);
+}
+
+/* Full gradient: what the centres of one block send to their neighbour u in one round. */
+INLINE void
+neighbour_block_backward(const RoutingTask *t, const Block *block, const float *z,
+						 const float *old, const float *dm, float *dz,
+						 const bool own_centre, const int K, const int W)
+{
+	Lanes		transposed[KERNEL_MAX_WIDTH];
+	Lanes		pi[KERNEL_MAX_FACTORS * KERNEL_MAX_FACTORS];
+	Lanes		ds[KERNEL_MAX_FACTORS * KERNEL_MAX_FACTORS];
+	Lanes		dp[KERNEL_MAX_FACTORS];
+	Lanes		fused[KERNEL_MAX_FACTORS];
+
+	transpose_rows(old, block, K * W, transposed);
+	routing_softmax(t, transposed, z, own_centre, false, K, W, pi);
+	transpose_rows(dm, block, K * W, transposed);
+	for (int j = 0; j < K; j++)
+	{
+		dp[j] = pair_dot(transposed, z, j, j, W) * load(block->second);
+		fused[j] = pi[j * K + j] * load(block->second);
+	}
+	add_weighted_rows(dz, dm, block, fused, K, W);
+	routing_softmax_backward(t, pi, dp, own_centre, K, ds);
+	add_similarity_gradient(dz, old, block, ds, own_centre, false, K, W);
+}
+
+/* Routing weights taken as constants: only the last round's weighted sum sends back. */
+INLINE void
+neighbour_block_stopped(const RoutingTask *t, const Block *block, float *dz, const int K, const int W)
+{
+	Lanes		fused[KERNEL_MAX_FACTORS];
+
+	for (int i = 0; i < L; i++)
+		for (int j = 0; j < K; j++)
+			fused[j][i] = i < block->count ?
+				block->second[i] * t->first_weights[(int64_t) t->reverse[block->first + i] * K + j] : 0;
+	add_weighted_rows(dz, t->sum_gradients[t->rounds - 1], block, fused, K, W);
+}
+
+INLINE void
+backward_neighbour(const RoutingTask *t, int32_t u, const bool own_centre, const int K, const int W)
+{
+	const float *z = t->mapped + (int64_t) u * (K * W);
+	float	   *dz = t->mapped_gradient + (int64_t) u * (K * W);
+
+	for (int64_t e = t->offsets[u]; e < t->offsets[u + 1]; e += L)
+	{
+		Block		block;
+
+		neighbour_block(t, u, e, t->offsets[u + 1], &block);
+		if (!t->full_gradient)
+		{
+			neighbour_block_stopped(t, &block, dz, K, W);
+			continue;
+		}
+		for (int round = 0; round < t->rounds; round++)
+			neighbour_block_backward(t, &block, z, round == 0 ? t->start : t->centres[round - 1],
+									 t->sum_gradients[round], dz, own_centre, K, W);
+	}
+}
+
+/*
+ * The usual shapes get a copy of their own, in which all inner loops have fixed bounds;
+ * any other runs the same code with variable ones.
+ */
+#define WITH_FIXED_SHAPE(call) \
+	do { \
+		int			shape = task->factors * 1024 + task->sub_width; \
+		if (shape == 4 * 1024 + 16) { const int K = 4, W = 16; call; } \
+		else if (shape == 2 * 1024 + 32) { const int K = 2, W = 32; call; } \
+		else if (shape == 8 * 1024 + 8) { const int K = 8, W = 8; call; } \
+		else if (shape == 1 * 1024 + 64) { const int K = 1, W = 64; call; } \
+		else if (shape == 4 * 1024 + 32) { const int K = 4, W = 32; call; } \
+		else { const int K = task->factors, W = task->sub_width; call; } \
+	} while (0)
+
+static void
+kernel_routing_forward(const RoutingTask *task, int32_t first, int32_t last)
+{
+	if (task->own_centre)
+		WITH_FIXED_SHAPE(route_nodes(task, first, last, true, K, W));
+	else
+		WITH_FIXED_SHAPE(route_nodes(task, first, last, false, K, W));
+}
+
+static void
+kernel_routing_backward_centre(const RoutingTask *task, int32_t first, int32_t last)
+{
+	for (int32_t v = first; v < last; v++)
+	{
+		if (task->own_centre)
+			WITH_FIXED_SHAPE(backward_centre(task, v, true, K, W));
+		else
+			WITH_FIXED_SHAPE(backward_centre(task, v, false, K, W));
+	}
+}
+
+static void
+kernel_routing_backward_neighbour(const RoutingTask *task, int32_t first, int32_t last)
+{
+	for (int32_t u = first; u < last; u++)
+	{
+		if (task->own_centre)
+			WITH_FIXED_SHAPE(backward_neighbour(task, u, true, K, W));
+		else
+			WITH_FIXED_SHAPE(backward_neighbour(task, u, false, K, W));
+	}
+}

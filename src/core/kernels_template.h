@@ -1,0 +1,354 @@
+/*
+ * kernels_template.h
+ *		The hot loops themselves; see kernels.h.  Included once for each instruction set.
+ *
+ * Written with the compiler's vector types: KERNEL_LANES floats become one AVX register,
+ * two SSE or NEON ones.  Sums run in a fixed order, without -ffast-math.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "core/kernels.h"
+
+/* Vectors stay inside this file, so there is no calling convention to warn about; and
+ * gcc cannot see that every loop over factors runs at least once. */
+#pragma GCC diagnostic ignored "-Wpsabi"
+#if !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+
+#define INLINE static inline __attribute__((always_inline))
+#define L KERNEL_LANES
+
+typedef float Lanes __attribute__((vector_size(L * sizeof(float))));
+typedef int32_t IntLanes __attribute__((vector_size(L * sizeof(int32_t))));
+
+#define SMALLEST_LENGTH 1e-12f	/* shorter vectors have no direction */
+
+INLINE Lanes
+load(const float *p)
+{
+	Lanes		v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+INLINE void
+store(float *p, Lanes v)
+{
+	memcpy(p, &v, sizeof(v));
+}
+
+INLINE Lanes
+all(float x)
+{
+	return (Lanes) {x, x, x, x, x, x, x, x};
+}
+
+INLINE float
+lane_sum(Lanes v)
+{
+	return ((v[0] + v[4]) + (v[2] + v[6])) + ((v[1] + v[5]) + (v[3] + v[7]));
+}
+
+/* mask ? a : b, lane by lane */
+INLINE Lanes
+choose(IntLanes mask, Lanes a, Lanes b)
+{
+	return (Lanes) (((IntLanes) a & mask) | ((IntLanes) b & ~mask));
+}
+
+INLINE Lanes
+at_most(Lanes x, Lanes bound)
+{
+	return choose(x < bound, x, bound);
+}
+
+INLINE Lanes
+at_least(Lanes x, Lanes bound)
+{
+	return choose(x > bound, x, bound);
+}
+
+/*
+ * exp(x), relative error below 2e-7: x = n ln 2 + r, a polynomial of degree 6 for
+ * exp(r), and n put into the exponent bits.  Arguments are cut to [-87, 88].
+ */
+INLINE Lanes
+lane_exp(Lanes x)
+{
+	const Lanes magic = all(12582912.0f);	/* 1.5 * 2^23: adding it rounds to an integer */
+	Lanes		n,
+				r,
+				p;
+	IntLanes	exponent;
+
+	x = at_most(at_least(x, all(-87.0f)), all(88.0f));
+	n = x * all(1.44269504088896341f) + magic;
+	exponent = (IntLanes) n - (IntLanes) magic;
+	n -= magic;
+	r = x - n * all(0.693359375f);
+	r = r - n * all(-2.12194440e-4f);
+	p = all(1.9875691500e-4f);
+	p = p * r + all(1.3981999507e-3f);
+	p = p * r + all(8.3334519073e-3f);
+	p = p * r + all(4.1665795894e-2f);
+	p = p * r + all(1.6666665459e-1f);
+	p = p * r + all(5.0000001201e-1f);
+	p = p * r * r + r + all(1.0f);
+	return p * (Lanes) ((exponent + 127) << 23);
+}
+
+INLINE Lanes
+lane_tanh(Lanes x)
+{
+	return all(1.0f) - all(2.0f) / (lane_exp(x + x) + all(1.0f));
+}
+
+static float
+kernel_dot(const float *a, const float *b, int n)
+{
+	Lanes		sum = all(0);
+
+	for (int i = 0; i < n; i += L)
+		sum += load(a + i) * load(b + i);
+	return lane_sum(sum);
+}
+
+static void
+kernel_add_scaled(float *sum, const float *row, float scale, int n)
+{
+	for (int i = 0; i < n; i += L)
+		store(sum + i, load(sum + i) + all(scale) * load(row + i));
+}
+
+/* ---- plain propagation ------------------------------------------------------------ */
+
+/* Weight of one entry, without the node's own factor. */
+INLINE float
+entry_weight(const float *weights, const uint32_t *reverse, const float *right, int64_t e, int32_t u)
+{
+	float		w = weights == NULL ? 1 : weights[reverse == NULL ? (uint32_t) e : reverse[e]];
+
+	return right == NULL ? w : w * right[u];
+}
+
+/* Columns column .. column + 8 * vectors - 1 of one node's sum, kept in registers. */
+INLINE void
+gather_columns(const GatherTask *t, int32_t v, int column, const int vectors)
+{
+	Lanes		sum[8];
+	float	   *out = t->output + (int64_t) v * t->width + column;
+	float		left = t->left == NULL ? 1 : t->left[v];
+
+	for (int i = 0; i < vectors; i++)
+		sum[i] = all(0);
+	for (int64_t e = t->offsets[v]; e < t->offsets[v + 1]; e++)
+	{
+		int32_t		u = t->neighbours[e];
+		const float *row = t->input + (int64_t) u * t->width + column;
+		Lanes		w = all(entry_weight(t->weights, t->reverse, t->right, e, u));
+
+		for (int i = 0; i < vectors; i++)
+			sum[i] += w * load(row + i * L);
+	}
+	for (int i = 0; i < vectors; i++)
+		store(out + i * L, (t->add ? load(out + i * L) : all(0)) + all(left) * sum[i]);
+}
+
+/* Floor: width * 4 bytes read for each entry, width * 4 written for each node. */
+static void
+kernel_gather(const GatherTask *task, int32_t first, int32_t last)
+{
+	for (int32_t v = first; v < last; v++)
+	{
+		int			column = 0;
+
+		for (; column + 8 * L <= task->width; column += 8 * L)
+			gather_columns(task, v, column, 8);
+		for (; column < task->width; column += L)
+			gather_columns(task, v, column, 1);
+	}
+}
+
+static void
+kernel_entry_dots(const GatherTask *task, const float *a, const float *b, float *dots,
+				  int32_t first, int32_t last)
+{
+	for (int32_t v = first; v < last; v++)
+		for (int64_t e = task->offsets[v]; e < task->offsets[v + 1]; e++)
+			dots[e] = kernel_dot(a + (int64_t) v * task->width,
+								 b + (int64_t) task->neighbours[e] * task->width, task->width);
+}
+
+/* ---- unit length ------------------------------------------------------------------ */
+
+static void
+kernel_normalise(const float *input, float *output, float *lengths,
+				 int64_t rows, int factors, int sub_width)
+{
+	for (int64_t i = 0; i < rows * factors; i++)
+	{
+		const float *in = input + i * sub_width;
+		float	   *out = output + i * sub_width;
+		float		length = sqrtf(kernel_dot(in, in, sub_width));
+		float		scale = length > SMALLEST_LENGTH ? 1 / length : 0;
+
+		for (int d = 0; d < sub_width; d += L)
+			store(out + d, load(in + d) * all(scale));
+		lengths[i] = length;
+	}
+}
+
+static void
+kernel_normalise_backward(const float *unit, const float *lengths,
+						  const float *gradient, float *input_gradient,
+						  int64_t rows, int factors, int sub_width)
+{
+	for (int64_t i = 0; i < rows * factors; i++)
+	{
+		const float *u = unit + i * sub_width;
+		const float *g = gradient + i * sub_width;
+		float	   *out = input_gradient + i * sub_width;
+		float		along = kernel_dot(u, g, sub_width);
+		float		scale = lengths[i] > SMALLEST_LENGTH ? 1 / lengths[i] : 0;
+
+		for (int d = 0; d < sub_width; d += L)
+			store(out + d, (load(g + d) - all(along) * load(u + d)) * all(scale));
+	}
+}
+
+#include "core/kernels_routing.h"
+#include "core/kernels_attention.h"
+
+/* ---- loss, optimiser, ranking ------------------------------------------------------ */
+
+static float
+kernel_exponentials(float *row, const float *bias, float shift, int n)
+{
+	Lanes		sum = all(0);
+	float		rest = 0;
+	int			i = 0;
+
+	for (; i + L <= n; i += L)
+	{
+		Lanes		e = lane_exp(load(row + i) + load(bias + i) - all(shift));
+
+		store(row + i, e);
+		sum += e;
+	}
+	for (; i < n; i++)
+	{
+		row[i] = lane_exp(all(row[i] + bias[i] - shift))[0];
+		rest += row[i];
+	}
+	return lane_sum(sum) + rest;
+}
+
+static float
+kernel_sigmoids(float *row, const float *bias, int n)
+{
+	double		loss = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		float		x = row[i] + bias[i];
+		float		e = lane_exp(all(-fabsf(x)))[0];
+
+		loss += log1pf(e) + (x > 0 ? x : 0);
+		row[i] = x > 0 ? 1 / (1 + e) : e / (1 + e);
+	}
+	return (float) loss;
+}
+
+static void
+kernel_scale_and_add(float *row, float *sums, float scale, int n)
+{
+	int			i = 0;
+
+	for (; i + L <= n; i += L)
+	{
+		Lanes		x = load(row + i) * all(scale);
+
+		store(row + i, x);
+		store(sums + i, load(sums + i) + x);
+	}
+	for (; i < n; i++)
+	{
+		row[i] *= scale;
+		sums[i] += row[i];
+	}
+}
+
+#define ADAM_BETA1 0.9f
+#define ADAM_BETA2 0.999f
+#define ADAM_EPSILON 1e-10f		/* gradients here are means over a large batch, often below 1e-6 */
+
+/* One element of Adam (Kingma, Ba 2015).  Floor: 16 bytes read, 12 written. */
+static void
+kernel_adam(const AdamTask *task, int64_t first, int64_t last)
+{
+	float	   *restrict x = task->parameters;
+	const float *restrict gradients = task->gradients;
+	float	   *restrict m = task->first_moment;
+	float	   *restrict v = task->second_moment;
+
+	for (int64_t i = first; i < last; i++)
+	{
+		float		g = gradients[i] + task->weight_decay * x[i];
+
+		m[i] = ADAM_BETA1 * m[i] + (1 - ADAM_BETA1) * g;
+		v[i] = ADAM_BETA2 * v[i] + (1 - ADAM_BETA2) * g * g;
+		x[i] -= task->step_size * m[i] / (sqrtf(v[i] * task->second_scale) + ADAM_EPSILON);
+	}
+}
+
+static int
+kernel_above(const float *row, int n, float threshold, int32_t *positions)
+{
+	int			found = 0;
+	int			i = 0;
+
+	for (; i + 4 * L <= n; i += 4 * L)
+	{
+		IntLanes	any = (load(row + i) > all(threshold)) | (load(row + i + L) > all(threshold)) |
+			(load(row + i + 2 * L) > all(threshold)) | (load(row + i + 3 * L) > all(threshold));
+		int64_t		words[L / 2];
+
+		memcpy(words, &any, sizeof(any));
+		if ((words[0] | words[1] | words[2] | words[3]) == 0)
+			continue;
+		for (int j = i; j < i + 4 * L; j++)
+			if (row[j] > threshold)
+				positions[found++] = j;
+	}
+	for (; i < n; i++)
+		if (row[i] > threshold)
+			positions[found++] = i;
+	return found;
+}
+
+const Kernels KERNEL_TABLE = {
+	.name = KERNEL_NAME,
+	.gather = kernel_gather,
+	.entry_dots = kernel_entry_dots,
+	.normalise = kernel_normalise,
+	.normalise_backward = kernel_normalise_backward,
+	.routing_forward = kernel_routing_forward,
+	.routing_backward_centre = kernel_routing_backward_centre,
+	.routing_backward_neighbour = kernel_routing_backward_neighbour,
+	.attention_forward = kernel_attention_forward,
+	.attention_backward_centre = kernel_attention_backward_centre,
+	.attention_backward_neighbour = kernel_attention_backward_neighbour,
+	.exponentials = kernel_exponentials,
+	.sigmoids = kernel_sigmoids,
+	.scale_and_add = kernel_scale_and_add,
+	.dot = kernel_dot,
+	.add_scaled = kernel_add_scaled,
+	.adam = kernel_adam,
+	.above = kernel_above,
+};
+
+#undef L
+#undef INLINE

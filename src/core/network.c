@@ -1,0 +1,464 @@
+/*
+ * network.c
+ *		Reserve and initialise the network; run all layers forward and backward.
+ */
+#include "core/network.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "core/dense.h"
+#include "core/layer.h"
+#include "core/random.h"
+
+/* Standard deviation of first ID embeddings: their length does not matter to the unit
+ * read-out, only how far one Adam step turns them (our choice, by validation). */
+#define ID_DEVIATION 0.1
+
+/* Entries of one shard of nodes: about 2 ms of routing. */
+#define SHARD_ENTRIES 16384
+
+static size_t
+reserve(ParameterLayout *layout, size_t count)
+{
+	size_t		start = layout->total;
+
+	layout->total += (count + 15) & ~(size_t) 15;
+	return start;
+}
+
+static void
+lay_out_parameters(Network *network)
+{
+	const EncoderOptions *options = network->options;
+	ParameterLayout *layout = &network->layout;
+	size_t		width = network->width;
+	bool		any_features = network->features[0] != NULL || network->features[1] != NULL;
+
+	memset(layout, 0, sizeof(*layout));
+	if (options->id_embeddings || !any_features)
+		layout->id_count = network->graph->n_nodes * width;
+	layout->id_embeddings = reserve(layout, layout->id_count);
+	layout->object_bias = reserve(layout, network->graph->n_objects);
+	for (int side = 0; side < 2; side++)
+		if (network->features[side] != NULL)
+		{
+			layout->projections[side] = reserve(layout, width * network->features[side]->columns);
+			layout->projection_offsets[side] = reserve(layout, width);
+		}
+	for (int l = 0; l < options->layers; l++)
+	{
+		if (network->linear_mapping)
+		{
+			layout->mappings[l] = reserve(layout, width * width);
+			layout->mapping_offsets[l] = reserve(layout, width);
+		}
+		if (options->attention == ATTENTION_ADDITIVE)
+		{
+			layout->attention_own[l] = reserve(layout, network->attention_width * width);
+			layout->attention_other[l] = reserve(layout, network->attention_width * width);
+			layout->attention_nu[l] = reserve(layout, network->attention_width);
+		}
+	}
+}
+
+/* Columns that fill a sub-vector up to whole lanes stay zero for ever. */
+static bool
+is_real_column(const Network *network, size_t column)
+{
+	return (int) (column % network->sub_width) < network->options->dimension / network->options->factors;
+}
+
+/* Normal numbers for a matrix rows x columns; `real_rows` tells which rows are numbered
+ * like node columns (the others are all real), the columns likewise. */
+static void
+draw_matrix(Network *network, size_t start, size_t rows, size_t columns, double deviation,
+			bool rows_are_columns, bool columns_are_columns)
+{
+	for (size_t i = 0; i < rows; i++)
+		for (size_t j = 0; j < columns; j++)
+			if ((!rows_are_columns || is_real_column(network, i)) &&
+				(!columns_are_columns || is_real_column(network, j)))
+				network->parameters[start + i * columns + j] = (float)
+					(deviation * random_normal(network->options->seed, RANDOM_INITIAL_WEIGHTS,
+											   start + i * columns + j));
+}
+
+/* One shard of ID embeddings. */
+static void
+draw_ids(const Network *network, void *argument, int32_t first, int32_t last, int64_t shard)
+{
+	(void) argument;
+	(void) shard;
+	draw_matrix((Network *) network, network->layout.id_embeddings + (size_t) first * network->width,
+				last - first, network->width, ID_DEVIATION, false, true);
+}
+
+/* The bias starts at the logarithm of an object's share of edges, centred: popularity is
+ * known before the first step. */
+static void
+draw_bias(Network *network)
+{
+	const Graph *graph = network->graph;
+	float	   *bias = network->parameters + network->layout.object_bias;
+	double		mean = 0;
+
+	for (int32_t i = 0; i < graph->n_objects; i++)
+	{
+		bias[i] = (float) log(1.0 + graph_degree(graph, graph->n_users + i));
+		mean += bias[i] / graph->n_objects;
+	}
+	for (int32_t i = 0; i < graph->n_objects; i++)
+		bias[i] = (float) (network->options->initial_bias * (bias[i] - mean));
+}
+
+static CoreStatus
+draw_parameters(Network *network)
+{
+	const EncoderOptions *options = network->options;
+	const ParameterLayout *layout = &network->layout;
+	int			width = network->width;
+
+	if (layout->id_count > 0 && network_over_nodes(network, draw_ids, NULL) != CORE_OK)
+		return network->core->status;
+	draw_bias(network);
+	for (int side = 0; side < 2; side++)
+		if (network->features[side] != NULL)
+			draw_matrix(network, layout->projections[side], width, network->features[side]->columns,
+						ID_DEVIATION / sqrt(network->features[side]->columns), true, false);
+	for (int l = 0; l < options->layers; l++)
+	{
+		if (network->linear_mapping)
+			draw_matrix(network, layout->mappings[l], width, width,
+						1 / sqrt(options->dimension), true, true);
+		if (options->attention == ATTENTION_ADDITIVE)
+		{
+			double		deviation = 1 / sqrt(options->dimension);
+
+			draw_matrix(network, layout->attention_own[l], network->attention_width, width,
+						deviation, false, true);
+			draw_matrix(network, layout->attention_other[l], network->attention_width, width,
+						deviation, false, true);
+			draw_matrix(network, layout->attention_nu[l], 1, network->attention_width,
+						1 / sqrt(network->attention_width), false, false);
+		}
+	}
+	return network->core->status;
+}
+
+/* Cut the nodes into shards of at most SHARD_ENTRIES entries (or one larger node). */
+static CoreStatus
+cut_shards(Network *network, Arena *arena)
+{
+	const Graph *graph = network->graph;
+	int64_t		work = 2 * graph->n_edges + graph->n_nodes;
+	int64_t		most = work / SHARD_ENTRIES * 2 + 2;
+	int64_t		filled = 0;
+
+	network->shards = arena_allocate(arena, most + 1, sizeof(int32_t));
+	if (network->shards == NULL)
+		return network->core->status;
+	network->shards[0] = 0;
+	for (int32_t v = 0; v < graph->n_nodes; v++)
+	{
+		int64_t		cost = graph_degree(graph, v) + 1;
+
+		if (filled > 0 && filled + cost > SHARD_ENTRIES)
+		{
+			network->shards[++network->n_shards] = v;
+			filled = 0;
+		}
+		filled += cost;
+	}
+	network->shards[++network->n_shards] = graph->n_nodes;
+	return CORE_OK;
+}
+
+/* Sum of interaction weights of a node, its degree when there are none. */
+static double
+weighted_degree(const Graph *graph, int32_t v)
+{
+	double		sum = 0;
+
+	if (graph->weights == NULL)
+		return graph_degree(graph, v);
+	for (int64_t e = graph->offsets[v]; e < graph->offsets[v + 1]; e++)
+		sum += graph->weights[e];
+	return sum;
+}
+
+/* Second weights without parameters: symmetric 1 / sqrt(d_v d_u), off 1 / d_v. */
+static CoreStatus
+set_scales(Network *network, Arena *arena)
+{
+	const Graph *graph = network->graph;
+	bool		symmetric = network->options->attention == ATTENTION_SYMMETRIC;
+	double		scale = network->options->neighbour_scale;
+
+	if (network->options->attention == ATTENTION_ADDITIVE)
+		return CORE_OK;
+	network->node_scale = arena_floats(arena, graph->n_nodes);
+	if (symmetric)
+		network->neighbour_scale = arena_floats(arena, graph->n_nodes);
+	if (network->core->status != CORE_OK)
+		return network->core->status;
+	for (int32_t v = 0; v < graph->n_nodes; v++)
+	{
+		double		degree = weighted_degree(graph, v);
+		double		inverse = degree > 0 ? 1 / degree : 0;
+
+		network->node_scale[v] = (float) (scale * (symmetric ? sqrt(inverse) : inverse));
+		if (symmetric)
+			network->neighbour_scale[v] = (float) sqrt(inverse);
+	}
+	return CORE_OK;
+}
+
+/* Reserve the gradients and the scratch space of the backward pass. */
+static CoreStatus
+open_backward(Network *network, Arena *arena)
+{
+	const EncoderOptions *options = network->options;
+	size_t		rows = (size_t) network->graph->n_nodes * network->width;
+	size_t		entries = 2 * network->graph->n_edges;
+	bool		routing = options->routing != ROUTING_OFF;
+	bool		additive = options->attention == ATTENTION_ADDITIVE;
+	size_t		partial = 0;
+
+	network->gradients = arena_allocate_zeroed(arena, network->layout.total, sizeof(float));
+	network->unit_gradient = arena_floats(arena, rows);
+	network->readout_gradient = arena_floats(arena, rows);
+	network->layer_gradient = arena_floats(arena, rows);
+	network->z_gradient = arena_floats(arena, rows);
+	for (int t = 0; routing && t < options->routing_iterations; t++)
+		if (options->full_gradient || t == options->routing_iterations - 1)
+			network->sum_gradients[t] = arena_floats(arena, rows);
+	if (routing && network->linear_mapping && options->full_gradient)
+		network->start_gradient = arena_floats(arena, rows);
+	if (additive)
+	{
+		size_t		attention_rows = (size_t) network->graph->n_nodes * network->attention_width;
+
+		network->weight_gradient = arena_floats(arena, entries);
+		network->own_gradient = arena_floats(arena, attention_rows);
+		network->other_gradient = arena_floats(arena, attention_rows);
+		network->nu_partial = arena_floats(arena, (size_t) network->n_shards * network->attention_width);
+		partial = dense_partial_count(network->graph->n_nodes, network->width, network->attention_width);
+	}
+	for (int side = 0; side < 2; side++)
+		if (network->features[side] != NULL)
+		{
+			size_t		need = dense_partial_count(network->features[side]->rows,
+												   network->features[side]->columns, network->width);
+
+			partial = need > partial ? need : partial;
+		}
+	if (network->linear_mapping)
+	{
+		size_t		need = dense_partial_count(network->graph->n_nodes, network->width, network->width);
+
+		partial = need > partial ? need : partial;
+	}
+	network->dense_partial = arena_floats(arena, partial);
+	return network->core->status;
+}
+
+CoreStatus
+network_open(Network *network, Core *core, Arena *arena, const Graph *graph,
+			 const Features *users, const Features *objects,
+			 const EncoderOptions *options, bool for_training)
+{
+	size_t		rows;
+
+	memset(network, 0, sizeof(*network));
+	network->core = core;
+	network->kernels = kernels_select(core->portable);
+	network->graph = graph;
+	network->options = options;
+	network->features[0] = users;
+	network->features[1] = objects;
+	network->linear_mapping = options->mapping == MAPPING_LINEAR ||
+		(options->mapping == MAPPING_AUTOMATIC && (users != NULL || objects != NULL));
+	network->sub_width = (options->dimension / options->factors + KERNEL_LANES - 1) &
+		~(KERNEL_LANES - 1);
+	network->width = options->factors * network->sub_width;
+	network->attention_width = (options->attention_width + KERNEL_LANES - 1) & ~(KERNEL_LANES - 1);
+	lay_out_parameters(network);
+
+	rows = (size_t) graph->n_nodes * network->width;
+	network->parameters = arena_allocate_zeroed(arena, network->layout.total, sizeof(float));
+	network->unit = arena_floats(arena, rows);
+	network->lengths = arena_floats(arena, graph->n_nodes);
+	if (users != NULL || objects != NULL)
+		network->h0 = arena_floats(arena, rows);
+	else
+		network->h0 = network->parameters + network->layout.id_embeddings;
+	if (core->status != CORE_OK || cut_shards(network, arena) != CORE_OK ||
+		set_scales(network, arena) != CORE_OK)
+		return core->status;
+	for (int l = 0; l < options->layers; l++)
+		if (layer_open(network, l, arena, for_training) != CORE_OK)
+			return core->status;
+	if (for_training && open_backward(network, arena) != CORE_OK)
+		return core->status;
+	return draw_parameters(network);
+}
+
+typedef struct OverNodes
+{
+	const Network *network;
+	NodeFunction function;
+	void	   *argument;
+} OverNodes;
+
+static void
+run_node_shard(void *argument, int64_t shard, int worker)
+{
+	const OverNodes *over = argument;
+
+	(void) worker;
+	over->function(over->network, over->argument,
+				   over->network->shards[shard], over->network->shards[shard + 1], shard);
+}
+
+CoreStatus
+network_over_nodes(const Network *network, NodeFunction function, void *argument)
+{
+	OverNodes	over = {network, function, argument};
+
+	return core_parallel(network->core, network->n_shards, run_node_shard, &over);
+}
+
+/* The dense product that projects the features of users (side 0) or objects (side 1). */
+static Dense
+feature_projection(Network *network, int side, float *rows)
+{
+	const Features *features = network->features[side];
+	const ParameterLayout *layout = &network->layout;
+	int64_t		first = side == 0 ? 0 : network->graph->n_users;
+
+	return (Dense) {
+		.core = network->core,
+		.rows = features->rows, .inputs = features->columns, .outputs = network->width,
+		.x = features->values, .y = rows + first * network->width,
+		.matrix = network->parameters + layout->projections[side],
+		.offset = network->parameters + layout->projection_offsets[side],
+		.add = true,
+	};
+}
+
+/* h0 = ID embedding + projected features. */
+static CoreStatus
+input_forward(Network *network)
+{
+	size_t		rows = (size_t) network->graph->n_nodes * network->width;
+
+	if (network->features[0] == NULL && network->features[1] == NULL)
+		return CORE_OK;
+	if (network->layout.id_count > 0)
+		memcpy(network->h0, network->parameters + network->layout.id_embeddings, rows * sizeof(float));
+	else
+		memset(network->h0, 0, rows * sizeof(float));
+	for (int side = 0; side < 2; side++)
+		if (network->features[side] != NULL)
+		{
+			Dense		projection = feature_projection(network, side, network->h0);
+
+			if (dense_forward(&projection) != CORE_OK)
+				return network->core->status;
+		}
+	return CORE_OK;
+}
+
+/* Rows that stand for "layer 0" in the mean of layers: h0, as routing sees it. */
+static const float *
+layer_zero_rows(const Network *network)
+{
+	if (network->options->routing == ROUTING_OFF)
+		return network->h0;
+	return network->linear_mapping ? NULL : network->layers[0].z;
+}
+
+/* One shard of the read-out: mean of layers or the last, then unit length. */
+static void
+readout_nodes(const Network *network, void *argument, int32_t first, int32_t last, int64_t shard)
+{
+	int			n_layers = network->options->layers;
+	size_t		start = (size_t) first * network->width;
+	size_t		count = (size_t) (last - first) * network->width;
+	const float *zero = layer_zero_rows(network);
+
+	(void) argument;
+	(void) shard;
+	memcpy(network->unit + start, network->layers[n_layers - 1].output + start, count * sizeof(float));
+	if (network->options->layer_mean)
+	{
+		for (int l = 0; l < n_layers - 1; l++)
+			network->kernels->add_scaled(network->unit + start, network->layers[l].output + start, 1,
+										 (int) count);
+		if (zero != NULL)
+			network->kernels->add_scaled(network->unit + start, zero + start, 1, (int) count);
+	}
+	network->kernels->normalise(network->unit + start, network->unit + start, network->lengths + first,
+								last - first, 1, network->width);
+}
+
+CoreStatus
+network_forward(Network *network)
+{
+	if (input_forward(network) != CORE_OK)
+		return network->core->status;
+	for (int l = 0; l < network->options->layers; l++)
+		if (layer_forward(network, l) != CORE_OK)
+			return network->core->status;
+	return network_over_nodes(network, readout_nodes, NULL);
+}
+
+static void
+readout_backward_nodes(const Network *network, void *argument, int32_t first, int32_t last, int64_t shard)
+{
+	size_t		start = (size_t) first * network->width;
+
+	(void) argument;
+	(void) shard;
+	network->kernels->normalise_backward(network->unit + start, network->lengths + first,
+										 network->unit_gradient + start,
+										 network->readout_gradient + start,
+										 last - first, 1, network->width);
+	memcpy(network->layer_gradient + start, network->readout_gradient + start,
+		   (size_t) (last - first) * network->width * sizeof(float));
+}
+
+/* From the gradient of h0 to the ID embeddings and the projections. */
+static CoreStatus
+input_backward(Network *network)
+{
+	const ParameterLayout *layout = &network->layout;
+	size_t		rows = (size_t) network->graph->n_nodes * network->width;
+
+	if (layout->id_count > 0)
+		memcpy(network->gradients + layout->id_embeddings, network->layer_gradient, rows * sizeof(float));
+	for (int side = 0; side < 2; side++)
+		if (network->features[side] != NULL)
+		{
+			Dense		projection = feature_projection(network, side, network->layer_gradient);
+
+			projection.matrix_gradient = network->gradients + layout->projections[side];
+			projection.offset_gradient = network->gradients + layout->projection_offsets[side];
+			projection.partial = network->dense_partial;
+			if (dense_backward_matrix(&projection) != CORE_OK)
+				return network->core->status;
+		}
+	return network->core->status;
+}
+
+CoreStatus
+network_backward(Network *network)
+{
+	if (network_over_nodes(network, readout_backward_nodes, NULL) != CORE_OK)
+		return network->core->status;
+	for (int l = network->options->layers - 1; l >= 0; l--)
+		if (layer_backward(network, l) != CORE_OK)
+			return network->core->status;
+	return input_backward(network);
+}

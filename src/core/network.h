@@ -1,0 +1,107 @@
+/*
+ * network.h
+ *		The graph network as arrays: parameters, one forward pass over all nodes, and the
+ *		exact backward pass.
+ *
+ * Symbols as in doc/encoder.md: h0 is the input of a node (its ID embedding and projected
+ * features), z the mapped sub-vectors of a layer, h[l] the output of layer l, and the read-
+ * out the last layer or the mean of all, brought to unit length as a whole.
+ */
+#ifndef BEHAVPRED_NETWORK_H
+#define BEHAVPRED_NETWORK_H
+
+#include "encoder.h"
+#include "kernels.h"
+
+#define NETWORK_MAX_LAYERS 8
+
+/* Where each parameter starts in the one array that holds them all, in numbers. */
+typedef struct ParameterLayout
+{
+	size_t		id_embeddings;	/* n_nodes x width */
+	size_t		id_count;		/* 0 when the nodes have features only */
+	size_t		object_bias;	/* n_objects */
+	size_t		projections[2]; /* users, objects: width x features */
+	size_t		projection_offsets[2];	/* width */
+	size_t		mappings[NETWORK_MAX_LAYERS];	/* width x width, subspaces one below the other */
+	size_t		mapping_offsets[NETWORK_MAX_LAYERS];
+	size_t		attention_own[NETWORK_MAX_LAYERS];	/* attention_width x width */
+	size_t		attention_other[NETWORK_MAX_LAYERS];
+	size_t		attention_nu[NETWORK_MAX_LAYERS];	/* attention_width */
+	size_t		total;
+} ParameterLayout;
+
+/* What one layer keeps between its forward and its backward pass. */
+typedef struct LayerState
+{
+	float	   *z;				/* mapped rows; may be the previous layer's output itself */
+	float	   *z_lengths;		/* node x factor, before normalising; NULL when z is not normalised */
+	float	   *centres[KERNEL_MAX_ROUNDS];
+	float	   *norms[KERNEL_MAX_ROUNDS];
+	float	   *first_weights;	/* entry x factor */
+	float	   *second_weights; /* entry: additive attention */
+	float	   *own;			/* additive attention: node x attention_width */
+	float	   *other;
+	float	   *output;			/* h[l]; for routing the last of centres */
+} LayerState;
+
+typedef struct Network
+{
+	Core	   *core;
+	const Kernels *kernels;
+	const Graph *graph;
+	const EncoderOptions *options;
+	const Features *features[2];	/* users, objects; NULL = none */
+	bool		linear_mapping;
+	int			sub_width;		/* dimension / factors, filled up to KERNEL_LANES */
+	int			width;			/* factors * sub_width */
+	int			attention_width;
+	ParameterLayout layout;
+	float	   *parameters;
+	float	   *gradients;		/* laid out as the parameters */
+
+	float	   *node_scale;		/* symmetric or off: factor of the centre's side ... */
+	float	   *neighbour_scale;	/* ... and of the neighbour's; NULL = 1 */
+
+	int32_t    *shards;			/* nodes cut into pieces of like work: n_shards + 1 bounds */
+	int			n_shards;
+
+	float	   *h0;				/* input rows; the ID embeddings themselves when there is nothing else */
+	LayerState	layers[NETWORK_MAX_LAYERS];
+	float	   *unit;			/* n_nodes x width: the read-out, unit length */
+	float	   *lengths;		/* n_nodes: before normalising */
+
+	/* backward */
+	float	   *unit_gradient;	/* in: gradient of `unit`, from the loss */
+	float	   *readout_gradient;
+	float	   *layer_gradient; /* gradient of one layer's output, then of its input */
+	float	   *z_gradient;
+	float	   *start_gradient;
+	float	   *sum_gradients[KERNEL_MAX_ROUNDS];
+	float	   *weight_gradient;	/* entry */
+	float	   *own_gradient;
+	float	   *other_gradient;
+	float	   *nu_partial;		/* shard x attention_width */
+	float	   *dense_partial;
+} Network;
+
+/*
+ * Reserve everything in `arena` and draw the first parameters.  With for_training false
+ * nothing of the backward pass is reserved.
+ */
+extern CoreStatus network_open(Network *network, Core *core, Arena *arena, const Graph *graph,
+							   const Features *users, const Features *objects,
+							   const EncoderOptions *options, bool for_training);
+
+/* Fill `unit` from the parameters. */
+extern CoreStatus network_forward(Network *network);
+
+/* From unit_gradient to gradients (all but that of the object bias, which is the loss's). */
+extern CoreStatus network_backward(Network *network);
+
+/* Run a function over all shards of nodes; it gets the network as `network`. */
+typedef void (*NodeFunction) (const Network *network, void *argument, int32_t first, int32_t last,
+							  int64_t shard);
+extern CoreStatus network_over_nodes(const Network *network, NodeFunction function, void *argument);
+
+#endif

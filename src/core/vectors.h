@@ -1,0 +1,16 @@
+/*
+ * vectors.h
+ *		Dot product and cosine of two float vectors of any length.
+ *
+ * Products are exact in double and summed in eight partial sums in a fixed order, so that
+ * the result does not depend on the processor.
+ */
+#ifndef BEHAVPRED_VECTORS_H
+#define BEHAVPRED_VECTORS_H
+
+extern double vectors_dot(const float *a, const float *b, int n);
+
+/* In [-1, 1]; NaN when one of them has length zero. */
+extern double vectors_cosine(const float *a, const float *b, int n);
+
+#endif

@@ -1,0 +1,241 @@
+/*
+ * encoder.c
+ *		Train the encoder on a pair of CSV files without a server, and rank the test part:
+ *		the tool for ablations.  Every name=value argument sets one option.
+ *
+ *		encoder train.csv test.csv [name=value ...]
+ *
+ * Files have a header line and user_id,object_id in each row.  Prints one line per epoch
+ * with the quality on held-out edges, and at the end Recall and NDCG at 20 on the test
+ * part (all objects ranked, training edges masked, mean over users).
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/dictionary.h"
+#include "core/encoder.h"
+#include "core/ranking.h"
+
+typedef struct Data
+{
+	Dictionary	users;
+	Dictionary	objects;
+	Graph		graph;
+	Interactions test;
+} Data;
+
+static double
+seconds(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec + t.tv_nsec * 1e-9;
+}
+
+static void
+check(Core *core, const char *task)
+{
+	if (core->status == CORE_OK)
+		return;
+	fprintf(stderr, "%s failed with status %d: %s\n", task, core->status, core->detail);
+	exit(1);
+}
+
+/* Read one file; unknown users or objects of a test file are left out. */
+static void
+read_pairs(const char *path, Data *data, Interactions *pairs, bool add)
+{
+	FILE	   *file = fopen(path, "r");
+	char		line[256];
+	bool		header = true;
+
+	if (file == NULL)
+	{
+		perror(path);
+		exit(1);
+	}
+	while (fgets(line, sizeof(line), file) != NULL)
+	{
+		Key			user = {0},
+					object = {0};
+		long long	u,
+					o;
+		int32_t		un,
+					on;
+
+		if (header)
+		{
+			header = false;
+			continue;
+		}
+		if (sscanf(line, "%lld,%lld", &u, &o) != 2)
+			continue;
+		user.integer = u;
+		object.integer = o;
+		un = add ? dictionary_add(&data->users, &user) : dictionary_find(&data->users, &user);
+		on = add ? dictionary_add(&data->objects, &object) : dictionary_find(&data->objects, &object);
+		if (un >= 0 && on >= 0)
+			interactions_add(pairs, un, on, 1);
+	}
+	fclose(file);
+}
+
+static void
+load(Core *core, Arena *arena, const char *train, const char *test, Data *data)
+{
+	Interactions pairs;
+	int32_t    *new_users,
+			   *new_objects;
+	uint64_t   *hashes;
+
+	dictionary_open(&data->users, arena, KEY_INTEGER);
+	dictionary_open(&data->objects, arena, KEY_INTEGER);
+	interactions_open(&pairs, arena, false);
+	interactions_open(&data->test, arena, false);
+	read_pairs(train, data, &pairs, true);
+	dictionary_sort(&data->users, &new_users);
+	dictionary_sort(&data->objects, &new_objects);
+	check(core, "reading");
+	interactions_renumber(&pairs, new_users, new_objects);
+	graph_build(core, arena, &pairs, data->users.count, data->objects.count, 0, 42, &data->graph);
+	check(core, "building the graph");
+	hashes = arena_allocate(arena, data->graph.n_nodes, sizeof(uint64_t));
+	for (int32_t v = 0; v < data->graph.n_nodes; v++)
+	{
+		Key			key = v < data->graph.n_users ? dictionary_key(&data->users, v) :
+			dictionary_key(&data->objects, v - data->graph.n_users);
+
+		hashes[v] = key_hash(KEY_INTEGER, &key);
+	}
+	data->graph.key_hashes = hashes;
+	read_pairs(test, data, &data->test, false);
+}
+
+static int
+choice(const char *value, const char *const *names)
+{
+	for (int i = 0; names[i] != NULL; i++)
+		if (strcmp(value, names[i]) == 0)
+			return i;
+	fprintf(stderr, "unknown choice %s\n", value);
+	exit(1);
+}
+
+static void
+set_option(EncoderOptions *o, const char *name, const char *value)
+{
+	double		x = atof(value);
+
+#define INT_OPTION(field) if (strcmp(name, #field) == 0) { o->field = (int) x; return; }
+#define FLOAT_OPTION(field) if (strcmp(name, #field) == 0) { o->field = (float) x; return; }
+	INT_OPTION(dimension) INT_OPTION(factors) INT_OPTION(layers) INT_OPTION(routing_iterations)
+	INT_OPTION(attention_width) INT_OPTION(layer_mean) INT_OPTION(full_gradient)
+	INT_OPTION(epochs) INT_OPTION(batch_size) INT_OPTION(negatives) INT_OPTION(patience)
+	INT_OPTION(seed)
+	FLOAT_OPTION(routing_temperature) FLOAT_OPTION(learning_rate) FLOAT_OPTION(temperature)
+	FLOAT_OPTION(weight_decay) FLOAT_OPTION(validation_fraction) FLOAT_OPTION(neighbour_scale)
+	FLOAT_OPTION(initial_bias)
+	if (strcmp(name, "routing") == 0)
+		o->routing = choice(value, (const char *const[]) {"claim", "disengcn", "off", NULL});
+	else if (strcmp(name, "attention") == 0)
+		o->attention = choice(value, (const char *const[]) {"symmetric", "additive", "off", NULL});
+	else if (strcmp(name, "mapping") == 0)
+		o->mapping = choice(value, (const char *const[]) {"automatic", "identity", "linear", NULL});
+	else if (strcmp(name, "loss") == 0)
+		o->loss = choice(value, (const char *const[]) {"softmax", "logistic", NULL});
+	else
+	{
+		fprintf(stderr, "unknown option %s\n", name);
+		exit(1);
+	}
+}
+
+static void
+print_epoch(void *data, const EncoderEpoch *epoch)
+{
+	(void) data;
+	printf("epoch %3d  loss %.4f  held-out recall %.4f ndcg %.4f  %.2f s\n",
+		   epoch->epoch, epoch->loss, epoch->recall_at_20, epoch->ndcg_at_20, epoch->seconds);
+	fflush(stdout);
+}
+
+static void
+rank_test(Core *core, Arena *arena, const Data *data, const EncoderResult *result)
+{
+	const Graph *graph = &data->graph;
+	Graph		test;
+	int32_t    *masked = arena_allocate(arena, graph->n_edges, sizeof(int32_t));
+	int32_t    *relevant;
+	int32_t    *top = arena_allocate(arena, (size_t) graph->n_users * 20, sizeof(int32_t));
+	float	   *scores = arena_floats(arena, (size_t) graph->n_users * 20);
+	Vectors		users = {graph->n_users, result->width, result->vectors};
+	Vectors		objects = {graph->n_objects, result->width,
+	result->vectors + (size_t) graph->n_users * result->width};
+	RankingQuality quality;
+	double		start = seconds();
+
+	graph_build(core, arena, &data->test, graph->n_users, graph->n_objects, 0, 0, &test);
+	relevant = arena_allocate(arena, test.n_edges, sizeof(int32_t));
+	check(core, "reading the test part");
+	for (int64_t e = 0; e < graph->n_edges; e++)
+		masked[e] = graph->neighbours[e] - graph->n_users;
+	for (int64_t e = 0; e < test.n_edges; e++)
+		relevant[e] = test.neighbours[e] - test.n_users;
+	ranking_top(core, arena, &users, &objects, &(Lists) {graph->offsets, masked}, 20, top, scores);
+	check(core, "ranking");
+	ranking_quality(graph->n_users, 20, top, &(Lists) {test.offsets, relevant}, &quality);
+	printf("test: users %lld  recall@20 %.4f  ndcg@20 %.4f  (errors %.4f %.4f)  ranking %.2f s\n",
+		   (long long) quality.users, quality.recall, quality.ndcg,
+		   quality.recall_error, quality.ndcg_error, seconds() - start);
+}
+
+int
+main(int argc, char **argv)
+{
+	Core		core;
+	Arena		arena;
+	Data		data;
+	EncoderOptions options;
+	EncoderResult result;
+	int			threads = 2;
+	double		start = seconds();
+	double		loaded;
+
+	if (argc < 3)
+	{
+		fprintf(stderr, "usage: encoder train.csv test.csv [name=value ...]\n");
+		return 1;
+	}
+	for (int i = 3; i < argc; i++)
+		if (strncmp(argv[i], "threads=", 8) == 0)
+			threads = atoi(argv[i] + 8);
+	core_open_standalone(&core, threads);
+	arena_open(&arena, &core);
+	load(&core, &arena, argv[1], argv[2], &data);
+	encoder_defaults(&options, &data.graph, false);
+	for (int i = 3; i < argc; i++)
+	{
+		char	   *equals = strchr(argv[i], '=');
+
+		if (strncmp(argv[i], "portable", 8) == 0)
+			core.portable = true;
+		else if (equals != NULL && strncmp(argv[i], "threads=", 8) != 0)
+		{
+			*equals = 0;
+			set_option(&options, argv[i], equals + 1);
+		}
+	}
+	loaded = seconds();
+	encoder_train(&core, &arena, &data.graph, NULL, NULL, &options, print_epoch, NULL, &result);
+	check(&core, "training");
+	printf("load %.2f s  train %.2f s  best epoch %d  peak %.0f MB  estimate %.0f MB  platt %.3f %.3f\n",
+		   loaded - start, seconds() - loaded, result.best_epoch, core.memory_peak / 1e6,
+		   encoder_memory(&options, data.graph.n_users, data.graph.n_objects, data.graph.n_edges,
+						  0, 0, threads) / 1e6, result.scale, result.offset);
+	rank_test(&core, &arena, &data, &result);
+	arena_close(&arena);
+	return 0;
+}
