@@ -23,7 +23,7 @@ static const Oid key_types[] = {INT2OID, INT4OID, INT8OID, TEXTOID, VARCHAROID, 
 bool
 key_type_supported(Oid type)
 {
-	for (int i = 0; i < lengthof(key_types); i++)
+	for (int i = 0; i < (int) lengthof(key_types); i++)
 		if (key_types[i] == type)
 			return true;
 	return false;
@@ -49,7 +49,7 @@ key_types_match(Oid a, Oid b)
 Oid
 key_type_from_name(const char *name)
 {
-	for (int i = 0; i < lengthof(key_types); i++)
+	for (int i = 0; i < (int) lengthof(key_types); i++)
 		if (strcmp(format_type_be(key_types[i]), name) == 0)
 			return key_types[i];
 	ereport(ERROR,

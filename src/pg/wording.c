@@ -34,7 +34,7 @@ format_bytes(uint64 bytes)
 	double		size = bytes / 1024.0;
 	int			unit = 0;
 
-	while (size >= 1024.0 && unit < lengthof(units) - 1)
+	while (size >= 1024.0 && unit < (int) lengthof(units) - 1)
 	{
 		size /= 1024.0;
 		unit++;
