@@ -22,6 +22,8 @@ typedef enum StudentKind
 } StudentKind;
 
 #define STUDENT_MAX_HIDDEN 4
+#define STUDENT_MAX_HIDDEN_WIDTH 1024
+#define STUDENT_MAX_WIDTH 65536
 
 typedef struct StudentSamples
 {
@@ -37,14 +39,14 @@ typedef struct StudentOptions
 {
 	StudentKind kind;
 	int			n_hidden;		/* 1 .. STUDENT_MAX_HIDDEN for an MLP, else 0 */
-	int			hidden[STUDENT_MAX_HIDDEN]; /* 1 .. 1024 each */
+	int			hidden[STUDENT_MAX_HIDDEN]; /* 1 .. STUDENT_MAX_HIDDEN_WIDTH each */
 	float		soft_weight;	/* lambda in [0, 1] */
 	float		soft_temperature;	/* > 0 */
-	float		ridge;			/* >= 0, on standardised inputs */
+	float		ridge;			/* >= 0, on standardised inputs; a constant input gets weight 0 */
 	int			iterations;		/* at most: Newton or L-BFGS steps */
 	int			epochs;			/* MLP: passes over the samples */
-	int			batch_size;		/* MLP */
-	float		learning_rate;	/* MLP: Adam */
+	int			batch_size;		/* MLP: 1 .. 65536 */
+	float		learning_rate;	/* MLP: Adam, falling to 0 along half a cosine */
 	uint64_t	seed;
 } StudentOptions;
 
@@ -82,7 +84,7 @@ extern int64_t student_parameter_count(int n_layers, const int *widths);
 /*
  * Fit; the student's arrays live in `arena`, calibration is NONE.  Logistic: Newton with
  * the exact Hessian up to width 256, L-BFGS beyond.  CORE_INVALID when a class is
- * missing, CORE_DIVERGED when the loss is not finite.
+ * missing or a number is out of its range, CORE_DIVERGED when the loss is not finite.
  */
 extern CoreStatus student_train(Core *core, Arena *arena, const StudentSamples *samples,
 								const StudentOptions *options, Student *student);
@@ -90,7 +92,7 @@ extern CoreStatus student_train(Core *core, Arena *arena, const StudentSamples *
 /* The raw logit f(e) of one vector. */
 extern double student_logit(const Student *student, const float *vector);
 
-/* The same for n vectors, in parallel panels. */
+/* The same for n vectors, in parallel shards, to the last bit. */
 extern CoreStatus student_logits(Core *core, const Student *student,
 								 const float *vectors, int64_t n, double *logits);
 

@@ -1,0 +1,524 @@
+/*
+ * student_logistic.c
+ *		Fitting of a logistic student: Newton's method with the exact Hessian up to width
+ *		256, L-BFGS beyond.  Both give a direction; the rest is shared.
+ *
+ * The loss is convex and the line search accepts only a falling loss, so every fit
+ * converges.  Logits of all samples are kept, and so are their changes along the
+ * direction: the line search then never touches the inputs.
+ *
+ * Sums over samples run in shards of rows, a fixed number of which make a round; each
+ * shard of a round has sums of its own, added in shard order after the round.  Dot
+ * products, losses and gradients are in double precision, since the line search lives
+ * on small differences; the Hessian's products are single (ssyrk in panels of rows),
+ * its sums double.
+ */
+#include "core/student_fit.h"
+
+#include <cblas.h>
+#include <string.h>
+
+#define MOST_NEWTON_WIDTH 256
+#define SHARDS_PER_ROUND 16
+#define LEAST_ROWS 64
+#define MOST_ROWS 2048
+#define PANEL_ROWS 256
+#define LANES 8
+
+#define LBFGS_PAIRS 10
+#define MOST_HALVINGS 40
+#define SUFFICIENT_DECREASE 1e-4
+#define SMALL_GRADIENT 1e-8		/* the loss is a mean over samples, inputs are standardised */
+#define SMALL_DECREASE 1e-13
+#define FIRST_DAMPING 1e-10		/* of the Hessian's mean diagonal */
+
+/* Loss, slope and curvature along the direction. */
+typedef struct LineSums
+{
+	double		value;
+	double		slope;
+	double		curvature;
+} LineSums;
+
+typedef struct Logistic
+{
+	const StudentFit *fit;
+	int			n_parameters;	/* width + 1; the intercept is the last */
+	int64_t		rows_per_shard;
+	int64_t		shards;
+	bool		newton;
+
+	double	   *parameters;
+	double	   *direction;
+	double	   *gradient;
+	double	   *hessian;		/* Newton: upper triangle */
+	double	   *factor;			/* Newton: its Cholesky factor */
+	double	   *logits;			/* one for each sample */
+	double	   *along;			/* their change along the direction */
+	double		length;			/* how far along the line is looked at */
+
+	int64_t		first_shard;	/* of the round */
+	double	   *round_sums;		/* SHARDS_PER_ROUND x (gradient, Hessian) */
+	float	   *panels;			/* workers x (rows of a panel, its product) */
+	LineSums   *line_sums;		/* shards */
+
+	/* L-BFGS: the latest steps and changes of gradient, as rings */
+	int			pairs;
+	double	   *steps;			/* LBFGS_PAIRS x n_parameters */
+	double	   *changes;
+	double		products[LBFGS_PAIRS];	/* step . change */
+	double	   *previous_gradient;
+} Logistic;
+
+static int64_t
+shard_end(const Logistic *l, int64_t shard)
+{
+	int64_t		end = (shard + 1) * l->rows_per_shard;
+
+	return end < l->fit->n ? end : l->fit->n;
+}
+
+static double
+dot(const double *a, const double *b, int n)
+{
+	double		sum = 0.0;
+
+	for (int i = 0; i < n; i++)
+		sum += a[i] * b[i];
+	return sum;
+}
+
+/* Input row times weights, in sums that vectorise; the order is fixed. */
+static double
+dot_input(const float *input, const double *weights, int n)
+{
+	double		sums[LANES] = {0};
+	int			i = 0;
+
+	for (; i + LANES <= n; i += LANES)
+	{
+		for (int lane = 0; lane < LANES; lane++)
+			sums[lane] += input[i + lane] * weights[i + lane];
+	}
+	for (int lane = 0; i + lane < n; lane++)
+		sums[lane] += input[i + lane] * weights[i + lane];
+	return ((sums[0] + sums[4]) + (sums[2] + sums[6])) + ((sums[1] + sums[5]) + (sums[3] + sums[7]));
+}
+
+static size_t
+round_sums_size(const Logistic *l)
+{
+	size_t		n = (size_t) l->n_parameters;
+
+	return l->newton ? n + n * n : n;
+}
+
+static size_t
+panel_size(const Logistic *l)
+{
+	size_t		n = (size_t) l->n_parameters;
+
+	return l->newton ? (size_t) PANEL_ROWS * n + n * n : 0;
+}
+
+/* Memory for all of it. */
+static CoreStatus
+allocate(Logistic *l)
+{
+	Arena	   *arena = l->fit->scratch;
+	Core	   *core = l->fit->core;
+	size_t		n = (size_t) l->n_parameters;
+	size_t		workers = core->threads > 1 ? (size_t) core->threads : 1;
+	size_t		pairs = l->newton ? 0 : LBFGS_PAIRS;
+
+	l->direction = arena_doubles(arena, n);
+	l->gradient = arena_doubles(arena, n);
+	l->hessian = arena_doubles(arena, l->newton ? n * n : 0);
+	l->factor = arena_doubles(arena, l->newton ? n * n : 0);
+	l->logits = arena_doubles(arena, (size_t) l->fit->n);
+	l->along = arena_doubles(arena, (size_t) l->fit->n);
+	l->round_sums = arena_doubles(arena, SHARDS_PER_ROUND * round_sums_size(l));
+	l->panels = arena_floats(arena, workers * panel_size(l));
+	l->line_sums = arena_allocate(arena, (size_t) l->shards, sizeof(LineSums));
+	l->steps = arena_doubles(arena, pairs * n);
+	l->changes = arena_doubles(arena, pairs * n);
+	l->previous_gradient = arena_doubles(arena, n);
+	return core->status;
+}
+
+/* Add panel' * panel to the Hessian; a row of the panel is sqrt(curvature) * (input, 1). */
+static void
+add_panel(const Logistic *l, int64_t begin, int64_t end, float *panel, double *hessian)
+{
+	int			n = l->n_parameters;
+	int			rows = (int) (end - begin);
+	float	   *product = panel + (size_t) PANEL_ROWS * (size_t) n;
+
+	for (int row = 0; row < rows; row++)
+	{
+		const float *input = l->fit->inputs + (begin + row) * l->fit->width;
+		float	   *scaled = panel + (size_t) row * (size_t) n;
+		float		root = (float) sqrt(sample_loss(l->fit, begin + row, l->logits[begin + row]).curvature);
+
+		for (int i = 0; i < n - 1; i++)
+			scaled[i] = root * input[i];
+		scaled[n - 1] = root;
+	}
+	cblas_ssyrk(CblasRowMajor, CblasUpper, CblasTrans, n, rows, 1.0f, panel, n, 0.0f, product, n);
+	for (int i = 0; i < n; i++)
+	{
+		for (int j = i; j < n; j++)
+			hessian[(size_t) i * (size_t) n + (size_t) j] += product[(size_t) i * (size_t) n + (size_t) j];
+	}
+}
+
+/* Shard function of a round: gradient and, for Newton, Hessian over the shard's rows. */
+static void
+sum_derivatives(void *argument, int64_t slot, int worker)
+{
+	const Logistic *l = argument;
+	int			n = l->n_parameters;
+	int64_t		begin = (l->first_shard + slot) * l->rows_per_shard;
+	int64_t		end = shard_end(l, l->first_shard + slot);
+	double	   *gradient = l->round_sums + (size_t) slot * round_sums_size(l);
+
+	memset(gradient, 0, round_sums_size(l) * sizeof(double));
+	for (int64_t row = begin; row < end; row++)
+	{
+		const float *input = l->fit->inputs + row * l->fit->width;
+		double		by_logit = sample_loss(l->fit, row, l->logits[row]).gradient;
+
+		for (int i = 0; i < n - 1; i++)
+			gradient[i] += by_logit * input[i];
+		gradient[n - 1] += by_logit;
+	}
+	if (!l->newton)
+		return;
+	for (int64_t row = begin; row < end; row += PANEL_ROWS)
+		add_panel(l, row, row + PANEL_ROWS < end ? row + PANEL_ROWS : end,
+				  l->panels + (size_t) worker * panel_size(l), gradient + n);
+}
+
+/* Gradient and Hessian over all samples, ridge included. */
+static CoreStatus
+compute_derivatives(Logistic *l)
+{
+	int			n = l->n_parameters;
+	size_t		hessian_size = l->newton ? (size_t) n * (size_t) n : 0;
+
+	memset(l->gradient, 0, (size_t) n * sizeof(double));
+	memset(l->hessian, 0, hessian_size * sizeof(double));
+	for (l->first_shard = 0; l->first_shard < l->shards; l->first_shard += SHARDS_PER_ROUND)
+	{
+		int64_t		left = l->shards - l->first_shard;
+		int64_t		slots = left < SHARDS_PER_ROUND ? left : SHARDS_PER_ROUND;
+
+		if (core_parallel(l->fit->core, slots, sum_derivatives, l) != CORE_OK)
+			return l->fit->core->status;
+		for (int64_t slot = 0; slot < slots; slot++)
+		{
+			const double *sums = l->round_sums + (size_t) slot * round_sums_size(l);
+
+			for (int i = 0; i < n; i++)
+				l->gradient[i] += sums[i];
+			for (size_t i = 0; i < hessian_size; i++)
+				l->hessian[i] += sums[(size_t) n + i];
+		}
+	}
+	for (int i = 0; i < n - 1; i++)
+	{
+		l->gradient[i] += l->fit->options->ridge * l->parameters[i];
+		if (l->newton)
+			l->hessian[(size_t) i * (size_t) n + (size_t) i] += l->fit->options->ridge;
+	}
+	return CORE_OK;
+}
+
+/* Upper Cholesky factor of Hessian + damping; false when that is not positive definite. */
+static bool
+factorise(const Logistic *l, double damping)
+{
+	int			n = l->n_parameters;
+	double	   *u = l->factor;
+
+	memcpy(u, l->hessian, (size_t) n * (size_t) n * sizeof(double));
+	for (int i = 0; i < n; i++)
+	{
+		double	   *row = u + (size_t) i * (size_t) n;
+		double		pivot = row[i] + damping;
+
+		if (!(pivot > 0.0))
+			return false;
+		pivot = sqrt(pivot);
+		row[i] = pivot;
+		for (int j = i + 1; j < n; j++)
+			row[j] /= pivot;
+		for (int k = i + 1; k < n; k++)
+		{
+			double	   *below = u + (size_t) k * (size_t) n;
+
+			for (int j = k; j < n; j++)
+				below[j] -= row[k] * row[j];
+		}
+	}
+	return true;
+}
+
+/* direction = -(U' U)^-1 gradient */
+static void
+solve(const Logistic *l)
+{
+	int			n = l->n_parameters;
+	double	   *x = l->direction;
+
+	for (int i = 0; i < n; i++)
+		x[i] = -l->gradient[i];
+	for (int i = 0; i < n; i++)
+	{
+		const double *row = l->factor + (size_t) i * (size_t) n;
+
+		x[i] /= row[i];
+		for (int j = i + 1; j < n; j++)
+			x[j] -= row[j] * x[i];
+	}
+	for (int i = n - 1; i >= 0; i--)
+	{
+		const double *row = l->factor + (size_t) i * (size_t) n;
+
+		x[i] = (x[i] - dot(row + i + 1, x + i + 1, n - i - 1)) / row[i];
+	}
+}
+
+/*
+ * Newton's direction.  A constant or doubled column without ridge makes the Hessian
+ * singular, and rounding may make it slightly indefinite: damping grows until it is not.
+ */
+static void
+newton_direction(const Logistic *l)
+{
+	int			n = l->n_parameters;
+	double		damping = 0.0;
+
+	for (int i = 0; i < n; i++)
+		damping += l->hessian[(size_t) i * (size_t) n + (size_t) i];
+	damping = FIRST_DAMPING * damping / n + 1e-300;
+	while (!factorise(l, damping) && isfinite(damping))
+		damping *= 100.0;
+	solve(l);
+}
+
+/* Keep the latest step and change of gradient, if they show curvature. */
+static void
+remember_pair(Logistic *l)
+{
+	int			n = l->n_parameters;
+	int			place = l->pairs % LBFGS_PAIRS;
+	double	   *step = l->steps + (size_t) place * (size_t) n;
+	double	   *change = l->changes + (size_t) place * (size_t) n;
+
+	for (int i = 0; i < n; i++)
+	{
+		step[i] = l->length * l->direction[i];
+		change[i] = l->gradient[i] - l->previous_gradient[i];
+	}
+	l->products[place] = dot(step, change, n);
+	if (l->products[place] > 1e-300)
+		l->pairs++;
+}
+
+/* L-BFGS's two loops over the remembered pairs, latest first, then latest last. */
+static void
+lbfgs_direction(const Logistic *l)
+{
+	int			n = l->n_parameters;
+	int			oldest = l->pairs > LBFGS_PAIRS ? l->pairs - LBFGS_PAIRS : 0;
+	double		shares[LBFGS_PAIRS];
+	double	   *x = l->direction;
+
+	for (int i = 0; i < n; i++)
+		x[i] = -l->gradient[i];
+	for (int pair = l->pairs - 1; pair >= oldest; pair--)
+	{
+		int			place = pair % LBFGS_PAIRS;
+
+		shares[place] = dot(l->steps + (size_t) place * (size_t) n, x, n) / l->products[place];
+		cblas_daxpy(n, -shares[place], l->changes + (size_t) place * (size_t) n, 1, x, 1);
+	}
+	if (l->pairs > 0)
+	{
+		int			latest = (l->pairs - 1) % LBFGS_PAIRS;
+		const double *change = l->changes + (size_t) latest * (size_t) n;
+
+		cblas_dscal(n, l->products[latest] / dot(change, change, n), x, 1);
+	}
+	for (int pair = oldest; pair < l->pairs; pair++)
+	{
+		int			place = pair % LBFGS_PAIRS;
+		double		share = dot(l->changes + (size_t) place * (size_t) n, x, n) / l->products[place];
+
+		cblas_daxpy(n, shares[place] - share, l->steps + (size_t) place * (size_t) n, 1, x, 1);
+	}
+}
+
+/* Shard function: change of the logits along the direction. */
+static void
+project(void *argument, int64_t shard, int worker)
+{
+	const Logistic *l = argument;
+	int			width = l->fit->width;
+
+	(void) worker;
+	for (int64_t row = shard * l->rows_per_shard; row < shard_end(l, shard); row++)
+		l->along[row] = dot_input(l->fit->inputs + row * width, l->direction, width) + l->direction[width];
+}
+
+/* Shard function: the loss `length` along the direction. */
+static void
+sum_line(void *argument, int64_t shard, int worker)
+{
+	const Logistic *l = argument;
+	LineSums	sums = {0};
+
+	(void) worker;
+	for (int64_t row = shard * l->rows_per_shard; row < shard_end(l, shard); row++)
+	{
+		double		along = l->along[row];
+		LogitLoss	loss = sample_loss(l->fit, row, l->logits[row] + l->length * along);
+
+		sums.value += loss.value;
+		sums.slope += loss.gradient * along;
+		sums.curvature += loss.curvature * along * along;
+	}
+	l->line_sums[shard] = sums;
+}
+
+/* Shard function: move the logits to where the line search ended. */
+static void
+move_logits(void *argument, int64_t shard, int worker)
+{
+	const Logistic *l = argument;
+
+	(void) worker;
+	for (int64_t row = shard * l->rows_per_shard; row < shard_end(l, shard); row++)
+		l->logits[row] += l->length * l->along[row];
+}
+
+/* The loss with ridge and its derivatives along the direction, at `length`. */
+static CoreStatus
+look_along(Logistic *l, double length, LineSums *total)
+{
+	double		ridge = l->fit->options->ridge;
+
+	*total = (LineSums) {0};
+	l->length = length;
+	if (core_parallel(l->fit->core, l->shards, sum_line, l) != CORE_OK)
+		return l->fit->core->status;
+	for (int64_t shard = 0; shard < l->shards; shard++)
+	{
+		total->value += l->line_sums[shard].value;
+		total->slope += l->line_sums[shard].slope;
+		total->curvature += l->line_sums[shard].curvature;
+	}
+	for (int i = 0; i < l->n_parameters - 1; i++)
+	{
+		double		parameter = l->parameters[i] + length * l->direction[i];
+
+		total->value += ridge / 2.0 * parameter * parameter;
+		total->slope += ridge * parameter * l->direction[i];
+		total->curvature += ridge * l->direction[i] * l->direction[i];
+	}
+	return CORE_OK;
+}
+
+/*
+ * Go along the direction until the loss has fallen enough: first as far as Newton's
+ * method on the line says, then by halves.  False when there is nothing left to gain.
+ */
+static bool
+search_line(Logistic *l)
+{
+	LineSums	start;
+	LineSums	tried;
+	double		length;
+
+	if (core_parallel(l->fit->core, l->shards, project, l) != CORE_OK ||
+		look_along(l, 0.0, &start) != CORE_OK)
+		return false;
+	if (!isfinite(start.value))
+	{
+		core_fail(l->fit->core, CORE_DIVERGED, "the loss is %g", start.value);
+		return false;
+	}
+	if (!(start.slope < 0.0 && start.curvature > 0.0))
+		return false;
+	length = -start.slope / start.curvature;
+	if (-start.slope * length < SMALL_DECREASE)
+		return false;
+	for (int i = 0; i < MOST_HALVINGS; i++, length /= 2.0)
+	{
+		if (look_along(l, length, &tried) != CORE_OK)
+			return false;
+		if (tried.value <= start.value + SUFFICIENT_DECREASE * length * start.slope)
+			return true;
+	}
+	return false;
+}
+
+static double
+greatest_gradient(const Logistic *l)
+{
+	double		greatest = 0.0;
+
+	for (int i = 0; i < l->n_parameters; i++)
+		greatest = fmax(greatest, fabs(l->gradient[i]));
+	return greatest;
+}
+
+/* One step; false when the fit is done or the call stops. */
+static bool
+take_step(Logistic *l)
+{
+	if (compute_derivatives(l) != CORE_OK || greatest_gradient(l) < SMALL_GRADIENT)
+		return false;
+	if (l->newton)
+		newton_direction(l);
+	else
+	{
+		if (l->length > 0.0)
+			remember_pair(l);
+		memcpy(l->previous_gradient, l->gradient, (size_t) l->n_parameters * sizeof(double));
+		lbfgs_direction(l);
+	}
+	if (!search_line(l) || core_parallel(l->fit->core, l->shards, move_logits, l) != CORE_OK)
+		return false;
+	for (int i = 0; i < l->n_parameters; i++)
+		l->parameters[i] += l->length * l->direction[i];
+	return true;
+}
+
+/* Fit from weights of zero and the intercept that alone fits best. */
+CoreStatus
+student_fit_logistic(const StudentFit *fit, double *parameters)
+{
+	Logistic	l = {.fit = fit, .n_parameters = fit->width + 1, .parameters = parameters};
+	double		intercept = log(fit->base_rate / (1.0 - fit->base_rate));
+
+	l.newton = fit->width <= MOST_NEWTON_WIDTH;
+	l.rows_per_shard = (fit->n + SHARDS_PER_ROUND - 1) / SHARDS_PER_ROUND;
+	l.rows_per_shard = l.rows_per_shard < LEAST_ROWS ? LEAST_ROWS : l.rows_per_shard;
+	l.rows_per_shard = l.rows_per_shard > MOST_ROWS ? MOST_ROWS : l.rows_per_shard;
+	l.shards = (fit->n + l.rows_per_shard - 1) / l.rows_per_shard;
+	if (allocate(&l) != CORE_OK)
+		return fit->core->status;
+
+	memset(parameters, 0, (size_t) fit->width * sizeof(double));
+	parameters[fit->width] = intercept;
+	for (int64_t row = 0; row < fit->n; row++)
+		l.logits[row] = intercept;
+	for (int step = 0; step < fit->options->iterations; step++)
+	{
+		if (!core_report(fit->core, "training", step, fit->options->iterations) || !take_step(&l))
+			break;
+	}
+	return fit->core->status;
+}
