@@ -178,7 +178,7 @@ start_server()
 	sockets=$scratch/socket
 	mkdir -m 700 "$sockets"
 	hand_over "$sockets"
-	unprivileged "$bin/initdb" -D "$data" -U postgres -A trust -E UTF8 --locale=C.UTF-8 --no-sync \
+	unprivileged "$bin/initdb" -D "$data" -U postgres --auth-local=trust --auth-host=reject -E UTF8 --locale=C.UTF-8 --no-sync \
 		>"$scratch/initdb.log" 2>&1 || {
 		cat "$scratch/initdb.log" >&2
 		fail "initdb failed"
