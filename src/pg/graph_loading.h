@@ -19,8 +19,12 @@ typedef struct LoadedGraph
 	Graph		graph;
 	Features   *user_features;	/* NULL when the graph has none */
 	Features   *object_features;
+	char	  **user_feature_names;	/* one for each column of the above */
+	char	  **object_feature_names;
 	int64		rows_read;
 	int64		null_keys;		/* rows left out because a key was NULL */
+	int32		idle_users;		/* without an edge */
+	int32		idle_objects;
 } LoadedGraph;
 
 /*

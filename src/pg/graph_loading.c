@@ -1,0 +1,265 @@
+/*
+ * graph_loading.c
+ *		From the interaction table to the graph in memory.
+ *
+ * Rows are numbered as they come and kept as 8 bytes (12 with weights) each.  Then the
+ * keys are sorted, so that neither the graph nor anything computed from it depends on
+ * the order of the rows.  Nothing here runs in threads; errors may leave by a jump.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/float.h"
+
+#include "pg/bridge.h"
+#include "pg/feature_loading.h"
+#include "pg/graph_loading.h"
+#include "pg/keys.h"
+#include "pg/wording.h"
+
+#define LEAST_NODES 2			/* of each kind: with one there is nothing to rank */
+#define KEYS_BETWEEN_LOOKS 65536
+
+typedef struct Loading
+{
+	const GraphDefinition *definition;
+	LoadedGraph *loaded;
+	Core	   *core;
+	Oid			user_type;		/* of the columns; may be narrower than the graph's */
+	Oid			object_type;
+	Interactions interactions;
+	bool		any_weight;		/* above 0 */
+} Loading;
+
+/* Raise what the core met. */
+static void
+check_core(const Loading *loading)
+{
+	bridge_check(loading->core, "loading graph \"%s\"", loading->definition->name);
+}
+
+/* A weight must be a finite number that is not negative. */
+static float
+checked_weight(Loading *loading, const Key *user, const Key *object, Datum value, bool null)
+{
+	double		weight = null ? get_float8_nan() : DatumGetFloat8(value);
+
+	if (!isfinite((float) weight) || weight < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("weight column \"%s\" has the value %s", loading->definition->weight_column,
+						null ? "NULL" : float8out_internal(weight)),
+				 errdetail("It stands at user %s and object %s.", key_to_text(loading->user_type, user),
+						   key_to_text(loading->object_type, object)),
+				 errhint("Weights must be finite and not negative. Read them through a view that repairs them.")));
+	loading->any_weight |= weight > 0;
+	return (float) weight;
+}
+
+/* Row function of the interactions: user, object [, weight]. */
+static void
+keep_interaction(void *argument, Datum *values, bool *nulls)
+{
+	Loading    *loading = argument;
+	Key			user;
+	Key			object;
+	float		weight = 1;
+
+	if (nulls[0] || nulls[1])
+	{
+		loading->loaded->null_keys++;
+		return;
+	}
+	user = key_from_datum(loading->user_type, values[0]);
+	object = key_from_datum(loading->object_type, values[1]);
+	if (loading->interactions.weights != NULL)
+		weight = checked_weight(loading, &user, &object, values[2], nulls[2]);
+	interactions_add(&loading->interactions,
+					 dictionary_add(&loading->loaded->users, &user),
+					 dictionary_add(&loading->loaded->objects, &object), weight);
+	if (loading->core->status != CORE_OK)
+		check_core(loading);
+}
+
+/* Read all interactions into loading->interactions, in `scratch`. */
+static void
+read_interactions(Loading *loading, Arena *arena, Arena *scratch)
+{
+	const GraphDefinition *definition = loading->definition;
+	LoadedGraph *loaded = loading->loaded;
+	Oid			relation = source_relation(definition->interactions, definition->apply_row_security);
+	char	   *query;
+	int			n;
+	Oid		   *types;
+	Datum	   *values;
+
+	query = graph_interactions_query(definition, NULL, &n, &types, &values);
+	loading->user_type = source_key_column(relation, definition->user_column, "user_column");
+	loading->object_type = source_key_column(relation, definition->object_column, "object_column");
+	dictionary_open(&loaded->users, arena, key_kind(loading->user_type));
+	dictionary_open(&loaded->objects, arena, key_kind(loading->object_type));
+	interactions_open(&loading->interactions, scratch, definition->weight_column != NULL);
+	check_core(loading);
+	loaded->rows_read = (int64) source_read(definition->apply_row_security, query, n, types, values,
+											keep_interaction, loading);
+}
+
+/* What the graph leaves out, for the detail of an error. */
+static char *
+describe_filters(const GraphDefinition *definition)
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
+	if (definition->behavior_column != NULL)
+		appendStringInfo(&text, " with \"%s\" among the behaviors", definition->behavior_column);
+	if (definition->value_column != NULL)
+		appendStringInfo(&text, "%s \"%s\" of at least %g", text.len > 0 ? "," : " with",
+						 definition->value_column, definition->min_value);
+	if (definition->since != NULL)
+		appendStringInfo(&text, "%s \"%s\" within the last %s", text.len > 0 ? "," : " with",
+						 definition->time_column, definition->since);
+	return text.data;
+}
+
+/* Refuse a graph without edges. */
+static void
+check_interactions(const Loading *loading)
+{
+	const GraphDefinition *definition = loading->definition;
+	const LoadedGraph *loaded = loading->loaded;
+
+	if (loading->interactions.count == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_NO_DATA_FOUND),
+				 errmsg("graph \"%s\" has no interactions", definition->name),
+				 errdetail("%s gave %s%s, %s of them with a NULL key.", definition->interactions,
+						   format_counted(loaded->rows_read, "row"), describe_filters(definition),
+						   format_count(loaded->null_keys)),
+				 errhint("Check the table and the filters: SELECT * FROM %s LIMIT 10;",
+						 definition->interactions)));
+	if (definition->weight_column != NULL && !loading->any_weight)
+		ereport(ERROR,
+				(errcode(ERRCODE_NO_DATA_FOUND),
+				 errmsg("graph \"%s\" has no interaction with a weight above 0", definition->name),
+				 errdetail("\"%s\" is 0 in all %s.", definition->weight_column,
+						   format_counted(loading->interactions.count, "row")),
+				 errhint("Leave weight_column out to count every interaction the same.")));
+}
+
+/* Refuse a graph with one user or one object: there is nothing to tell apart. */
+static void
+check_nodes(const Loading *loading, const Dictionary *keys, const char *kind)
+{
+	if (keys->count < LEAST_NODES)
+		ereport(ERROR,
+				(errcode(ERRCODE_NO_DATA_FOUND),
+				 errmsg("graph \"%s\" has %s, at least %d are needed", loading->definition->name,
+						format_counted(keys->count, kind), LEAST_NODES),
+				 errdetail("%s were read.", format_counted(loading->loaded->rows_read, "interaction")),
+				 errhint("Widen the filters, or check that %s_column names the right column.", kind)));
+}
+
+/* The order of keys becomes the numbering of everything. */
+static void
+sort_keys(Loading *loading, FeatureTable *user_table, FeatureTable *object_table)
+{
+	LoadedGraph *loaded = loading->loaded;
+	int32	   *new_users;
+	int32	   *new_objects;
+
+	dictionary_sort(&loaded->users, &new_users);
+	dictionary_sort(&loaded->objects, &new_objects);
+	check_core(loading);
+	interactions_renumber(&loading->interactions, new_users, new_objects);
+	if (user_table != NULL)
+		feature_table_renumber(user_table, new_users);
+	if (object_table != NULL)
+		feature_table_renumber(object_table, new_objects);
+	arena_release(loaded->users.arena, new_users);
+	arena_release(loaded->objects.arena, new_objects);
+}
+
+/* Hashes of all keys, users first. */
+static uint64 *
+hash_keys(Loading *loading, Arena *arena)
+{
+	const LoadedGraph *loaded = loading->loaded;
+	int32		n_users = loaded->users.count;
+	int32		n_nodes = n_users + loaded->objects.count;
+	uint64_t   *hashes = arena_allocate(arena, n_nodes, sizeof(uint64_t));
+
+	check_core(loading);
+	for (int32 node = 0; node < n_nodes; node++)
+	{
+		const Dictionary *keys = node < n_users ? &loaded->users : &loaded->objects;
+		Key			key = dictionary_key(keys, node < n_users ? node : node - n_users);
+
+		hashes[node] = key_hash(keys->kind, &key);
+		if (node % KEYS_BETWEEN_LOOKS == 0)
+			CHECK_FOR_INTERRUPTS();
+	}
+	return hashes;
+}
+
+/* Count the nodes without an edge. */
+static int32
+count_idle(const Graph *graph, int32 first, int32 end)
+{
+	int32		idle = 0;
+
+	for (int32 node = first; node < end; node++)
+		idle += graph_degree(graph, node) == 0;
+	return idle;
+}
+
+/* Build the graph from the renumbered interactions. */
+static void
+build_graph(Loading *loading, Arena *arena, uint64 seed)
+{
+	LoadedGraph *loaded = loading->loaded;
+	Graph	   *graph = &loaded->graph;
+
+	check_nodes(loading, &loaded->users, "user");
+	check_nodes(loading, &loaded->objects, "object");
+	graph_build(loading->core, arena, &loading->interactions, loaded->users.count, loaded->objects.count,
+				loading->definition->max_degree, seed, graph);
+	check_core(loading);
+	graph->key_hashes = hash_keys(loading, arena);
+	loaded->idle_users = count_idle(graph, 0, graph->n_users);
+	loaded->idle_objects = count_idle(graph, graph->n_users, graph->n_nodes);
+}
+
+/* Read the sources and build the graph; see graph_loading.h. */
+LoadedGraph *
+graph_load(Arena *arena, const GraphDefinition *definition, bool with_features, uint64 seed)
+{
+	LoadedGraph *loaded = palloc0(sizeof(LoadedGraph));
+	Loading		loading = {.definition = definition, .loaded = loaded, .core = arena->core};
+	FeatureTable *user_table = NULL;
+	FeatureTable *object_table = NULL;
+	Arena		scratch;
+
+	arena_open(&scratch, arena->core);
+	read_interactions(&loading, arena, &scratch);
+	check_interactions(&loading);
+	if (with_features)
+	{
+		user_table = feature_table_read(&scratch, definition, false, &loaded->users);
+		object_table = feature_table_read(&scratch, definition, true, &loaded->objects);
+	}
+	sort_keys(&loading, user_table, object_table);
+	build_graph(&loading, arena, seed);
+	arena_release(&scratch, loading.interactions.users);
+	arena_release(&scratch, loading.interactions.objects);
+	if (user_table != NULL)
+		loaded->user_features = feature_table_finish(user_table, arena, &loaded->user_feature_names);
+	if (object_table != NULL)
+		loaded->object_features = feature_table_finish(object_table, arena, &loaded->object_feature_names);
+	arena_close(&scratch);
+	return loaded;
+}
