@@ -20,8 +20,8 @@ REGRESS_OPTS = --inputdir=test --load-extension=$(EXTENSION)
 PG_CONFIG ?= pg_config
 PKG_CONFIG ?= pkg-config
 
-SCRIPTS = demo test test-long bench
-.PHONY: $(SCRIPTS)
+COMMANDS = demo test test-long bench
+.PHONY: $(COMMANDS)
 
 # The goal when none is named is that of PGXS, not the first script.
 .DEFAULT_GOAL = all
@@ -38,7 +38,7 @@ test-long:
 bench:
 	@PG_CONFIG='$(PG_CONFIG)' test/bench/run
 
-ifneq ($(if $(MAKECMDGOALS),$(filter-out $(SCRIPTS),$(MAKECMDGOALS)),all),)
+ifneq ($(if $(MAKECMDGOALS),$(filter-out $(COMMANDS),$(MAKECMDGOALS)),all),)
 
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 ifeq ($(wildcard $(PGXS)),)
