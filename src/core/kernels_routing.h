@@ -156,6 +156,7 @@ routing_softmax(const RoutingTask *t, const Lanes *transposed, const float *plai
 				const int K, const int W, Lanes *pi)
 {
 	Lanes		scale = all(t->inverse_temperature);
+	Lanes		dots[KERNEL_MAX_FACTORS * KERNEL_MAX_FACTORS];
 
 	if (!own_centre)
 	{
@@ -170,8 +171,6 @@ routing_softmax(const RoutingTask *t, const Lanes *transposed, const float *plai
 			pi[j * K + j] /= sum;
 		return;
 	}
-
-	Lanes		dots[KERNEL_MAX_FACTORS * KERNEL_MAX_FACTORS];
 
 	all_pair_dots(transposed, plain, K, W, dots);
 	for (int j = 0; j < K; j++)
