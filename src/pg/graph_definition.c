@@ -7,14 +7,12 @@
  */
 #include "postgres.h"
 
-#include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/varlena.h"
 
 #include "pg/graph_definition.h"
 #include "pg/keys.h"
@@ -131,8 +129,7 @@ graph_definition_owned(const char *name)
 static bool
 embedding_table_exists(const char *table)
 {
-	List	   *names = textToQualifiedNameList(cstring_to_text(table));
-	Oid			relation = RangeVarGetRelid(makeRangeVarFromNameList(names), NoLock, true);
+	Oid			relation = relation_from_text(table);
 	char		kind = OidIsValid(relation) ? get_rel_relkind(relation) : '\0';
 
 	return kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE;
@@ -227,14 +224,15 @@ filter_time(const GraphDefinition *definition, Oid relation, QueryParts *parts)
 								  quote_identifier(column), number));
 }
 
-/* Keys must still be what they were when the graph was created. */
+/* Keys must still be what they were when the graph was created, or narrower. */
 static void
 check_key_column(const GraphDefinition *definition, Oid relation, const char *column, Oid key_type,
 				 const char *argument)
 {
 	Oid			type = source_key_column(relation, column, argument);
 
-	if (!key_types_match(type, key_type))
+	if (!key_types_match(type, key_type) ||
+		(key_kind(type) == KEY_INTEGER && get_typlen(type) > get_typlen(key_type)))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("column \"%s\" of \"%s\" is of type %s now", column,
@@ -245,30 +243,33 @@ check_key_column(const GraphDefinition *definition, Oid relation, const char *co
 						 quote_literal_cstr(definition->name))));
 }
 
-/* What is selected: the keys, and the weight where there is one. */
-static void
-append_columns(const GraphDefinition *definition, Oid relation, StringInfo query)
+/* The keys, and the weight where there is one. */
+static char *
+interaction_columns(const GraphDefinition *definition, Oid relation)
 {
+	StringInfoData list;
+
 	check_key_column(definition, relation, definition->user_column, definition->user_key_type, "user_column");
 	check_key_column(definition, relation, definition->object_column, definition->object_key_type,
 					 "object_column");
-	appendStringInfo(query, "SELECT %s", quote_identifier(definition->user_column));
-	appendStringInfo(query, ", %s", quote_identifier(definition->object_column));
+	initStringInfo(&list);
+	appendStringInfoString(&list, quote_identifier(definition->user_column));
+	appendStringInfo(&list, ", %s", quote_identifier(definition->object_column));
 	if (definition->weight_column != NULL)
 	{
 		source_column(relation, definition->weight_column, "weight_column");
-		appendStringInfo(query, ", %s::pg_catalog.float8", quote_identifier(definition->weight_column));
+		appendStringInfo(&list, ", %s::pg_catalog.float8", quote_identifier(definition->weight_column));
 	}
+	return list.data;
 }
 
-/* The query that reads the interactions; see graph_definition.h. */
+/* SELECT <select> FROM interactions WHERE filters; see graph_definition.h. */
 char *
-graph_interactions_query(const GraphDefinition *definition, const char *extra,
-						 int *n, Oid **types, Datum **values)
+graph_filtered_query(const GraphDefinition *definition, const char *select, const char *extra,
+					 int *n, Oid **types, Datum **values)
 {
 	Oid			relation = source_relation(definition->interactions, definition->apply_row_security);
 	QueryParts	parts = {.n = 0};
-	StringInfoData query;
 
 	parts.types = palloc(sizeof(Oid) * (MOST_FILTERS + GRAPH_QUERY_SPARE));
 	parts.values = palloc(sizeof(Datum) * (MOST_FILTERS + GRAPH_QUERY_SPARE));
@@ -282,11 +283,19 @@ graph_interactions_query(const GraphDefinition *definition, const char *extra,
 	if (extra != NULL)
 		add_condition(&parts, extra);
 
-	initStringInfo(&query);
-	append_columns(definition, relation, &query);
-	appendStringInfo(&query, " FROM %s%s", relation_qualified_name(relation), parts.conditions.data);
 	*n = parts.n;
 	*types = parts.types;
 	*values = parts.values;
-	return query.data;
+	return psprintf("SELECT %s FROM %s%s", select, relation_qualified_name(relation), parts.conditions.data);
+}
+
+/* The query that reads the interactions; see graph_definition.h. */
+char *
+graph_interactions_query(const GraphDefinition *definition, const char *extra,
+						 int *n, Oid **types, Datum **values)
+{
+	Oid			relation = source_relation(definition->interactions, definition->apply_row_security);
+
+	return graph_filtered_query(definition, interaction_columns(definition, relation), extra,
+								n, types, values);
 }

@@ -67,6 +67,10 @@ extern GraphDefinition *graph_definition_owned(const char *name);
 extern char *graph_interactions_query(const GraphDefinition *definition, const char *extra,
 									  int *n, Oid **types, Datum **values);
 
+/* SELECT <select> FROM interactions WHERE, with the same filters and parameters. */
+extern char *graph_filtered_query(const GraphDefinition *definition, const char *select, const char *extra,
+								  int *n, Oid **types, Datum **values);
+
 /*
  * The column that holds keys in a feature table: `column`, else the only column of the
  * primary key.  Checks that its type matches key_type; `argument` names the relation's

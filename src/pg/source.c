@@ -75,12 +75,20 @@ source_check(Oid relation, bool apply_row_security)
 				 errhint("Work as a role that sees all rows, or create the graph with row_security => 'apply'.")));
 }
 
-/* OID of a relation that was stored as text. */
+/* OID of a relation that was stored as text, InvalidOid when it is gone. */
+Oid
+relation_from_text(const char *relation)
+{
+	List	   *names = textToQualifiedNameList(cstring_to_text(relation));
+
+	return RangeVarGetRelid(makeRangeVarFromNameList(names), NoLock, true);
+}
+
+/* The same for a relation that is to be read. */
 Oid
 source_relation(const char *relation, bool apply_row_security)
 {
-	List	   *names = textToQualifiedNameList(cstring_to_text(relation));
-	Oid			oid = RangeVarGetRelid(makeRangeVarFromNameList(names), NoLock, true);
+	Oid			oid = relation_from_text(relation);
 
 	if (!OidIsValid(oid))
 		ereport(ERROR,

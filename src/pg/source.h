@@ -19,6 +19,9 @@
  */
 extern Oid	source_relation(const char *relation, bool apply_row_security);
 
+/* The same without any check; InvalidOid when it is gone. */
+extern Oid	relation_from_text(const char *relation);
+
 /* Complain unless rows can be read from it; row security as above. */
 extern void source_check(Oid relation, bool apply_row_security);
 

@@ -1,0 +1,288 @@
+/*
+ * embedding_storage.c
+ *		The tables that hold embeddings: (key PRIMARY KEY, embedding real[], degree int).
+ *
+ * Everything is done by plain SQL as the calling user: privileges, triggers and
+ * replication of the tables work as for any other statement.  Rows go in by batches: a
+ * tuplestore, seen by the INSERT as a table, holds one batch at a time.
+ */
+#include "postgres.h"
+
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/queryenvironment.h"
+#include "utils/tuplestore.h"
+
+#include "pg/embedding_storage.h"
+#include "pg/keys.h"
+#include "pg/source.h"
+#include "pg/writer.h"
+
+#define ROWS_PER_BATCH 4096
+#define BATCH_NAME "behavpred_batch"
+#define BATCH_COLUMNS 3			/* key, embedding, degree */
+
+/* The columns and the type of key that the table of users or objects has. */
+typedef struct EmbeddingTable
+{
+	const char *kind;			/* "user" or "object" */
+	const char *key_column;
+	Oid			key_type;
+	const char *stored;			/* name after the last training, or NULL */
+} EmbeddingTable;
+
+static EmbeddingTable
+embedding_table(const GraphDefinition *definition, bool of_objects)
+{
+	if (of_objects)
+		return (EmbeddingTable) {"object", definition->object_column, definition->object_key_type,
+								 definition->object_embeddings};
+	return (EmbeddingTable) {"user", definition->user_column, definition->user_key_type,
+							 definition->user_embeddings};
+}
+
+/* OID of the stored table, InvalidOid when there is none or it is gone. */
+static Oid
+stored_table(const EmbeddingTable *table)
+{
+	return table->stored == NULL ? InvalidOid : relation_from_text(table->stored);
+}
+
+/* True when the table still has the columns that a training fills. */
+static bool
+has_embedding_columns(const EmbeddingTable *table, Oid relation)
+{
+	char		kind = get_rel_relkind(relation);
+	Oid			key;
+	Oid			embedding;
+	Oid			degree;
+
+	return (kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE) &&
+		source_has_column(relation, table->key_column, &key) && key_types_match(key, table->key_type) &&
+		source_has_column(relation, "embedding", &embedding) && embedding == FLOAT4ARRAYOID &&
+		source_has_column(relation, "degree", &degree) && degree == INT4OID;
+}
+
+/* The schema in which a first training puts its tables. */
+static Oid
+creation_schema(void)
+{
+	List	   *path = fetch_search_path(false);
+
+	if (path == NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_SCHEMA),
+				 errmsg("no schema has been selected for the embedding tables"),
+				 errdetail("No schema of search_path exists."),
+				 errhint("SET search_path = public; or another schema where you may create tables.")));
+	return linitial_oid(path);
+}
+
+/* Refuse to touch a table that no training has made. */
+static void
+name_is_taken(const char *name)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DUPLICATE_TABLE),
+			 errmsg("relation %s exists, but is no embedding table of this graph", name),
+			 errdetail("Training writes a table of this name."),
+			 errhint("Rename it, or SET search_path to another schema before the first training.")));
+}
+
+/* Adds the way out to "permission denied for schema". */
+static void
+creation_error(void *argument)
+{
+	if (geterrcode() == ERRCODE_INSUFFICIENT_PRIVILEGE)
+		errhint("Training creates its tables in the current schema: SET search_path to one where you may create tables.");
+}
+
+/* CREATE TABLE and its comments. */
+static void
+create_table(const GraphDefinition *definition, const EmbeddingTable *table, const char *name)
+{
+	ErrorContextCallback callback = {error_context_stack, creation_error, NULL};
+	const char *key = quote_identifier(table->key_column);
+
+	error_context_stack = &callback;
+	write_command(psprintf("CREATE TABLE %s (%s %s PRIMARY KEY, embedding real[] NOT NULL, "
+						   "degree integer NOT NULL)", name, key, format_type_be_qualified(table->key_type)));
+	error_context_stack = callback.previous;
+
+	write_command(psprintf("COMMENT ON TABLE %s IS %s", name,
+						   quote_literal_cstr(psprintf("Embeddings of the %ss of graph \"%s\". "
+													   "Each training replaces all rows.",
+													   table->kind, definition->name))));
+	write_command(psprintf("COMMENT ON COLUMN %s.%s IS 'Key of the %s, as in the interactions'",
+						   name, key, table->kind));
+	write_command(psprintf("COMMENT ON COLUMN %s.embedding IS 'The dot product of a user''s and an object''s "
+						   "embedding is their score; the last number is %s'", name,
+						   strcmp(table->kind, "user") == 0 ? "1" : "the bias of the object"));
+	write_command(psprintf("COMMENT ON COLUMN %s.degree IS 'Different %s this %s is joined to in the graph'",
+						   name, strcmp(table->kind, "user") == 0 ? "objects" : "users", table->kind));
+}
+
+/* Create the table when it is not there; see embedding_storage.h. */
+char *
+embedding_table_prepare(const GraphDefinition *definition, bool of_objects)
+{
+	EmbeddingTable table = embedding_table(definition, of_objects);
+	Oid			relation = stored_table(&table);
+	char	   *bare;
+	char	   *name;
+	Oid			schema;
+
+	if (OidIsValid(relation))
+	{
+		if (!has_embedding_columns(&table, relation))
+			name_is_taken(relation_qualified_name(relation));
+		return relation_qualified_name(relation);
+	}
+	schema = creation_schema();
+	bare = psprintf("%s_%s_embedding", definition->name, table.kind);
+	name = quote_qualified_identifier(get_namespace_name(schema), bare);
+	if (OidIsValid(get_relname_relid(bare, schema)))
+		name_is_taken(name);
+	create_table(definition, &table, name);
+	return name;
+}
+
+/* A real[] of `width` numbers. */
+ArrayType *
+embedding_to_array(const float *vector, int width)
+{
+	Size		size = ARR_OVERHEAD_NONULLS(1) + width * sizeof(float);
+	ArrayType  *array = palloc0(size);
+
+	SET_VARSIZE(array, size);
+	array->ndim = 1;
+	array->dataoffset = 0;
+	array->elemtype = FLOAT4OID;
+	ARR_DIMS(array)[0] = width;
+	ARR_LBOUND(array)[0] = 1;
+	memcpy(ARR_DATA_PTR(array), vector, width * sizeof(float));
+	return array;
+}
+
+/* The numbers of a real[] Datum. */
+const float *
+embedding_from_datum(Datum value, int *width)
+{
+	ArrayType  *array = DatumGetArrayTypeP(value);
+
+	if (ARR_NDIM(array) != 1 || ARR_ELEMTYPE(array) != FLOAT4OID || array_contains_nulls(array))
+		ereport(ERROR,
+				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+				 errmsg("an embedding must be a one-dimensional real[] without NULL"),
+				 errdetail("This one has %d dimensions%s.", ARR_NDIM(array),
+						   array_contains_nulls(array) ? " and a NULL" : ""),
+				 errhint("Give an array as train_graph() writes it.")));
+	*width = ARR_DIMS(array)[0];
+	return (const float *) ARR_DATA_PTR(array);
+}
+
+/* The row type of a batch. */
+static TupleDesc
+batch_description(Oid key_type)
+{
+	TupleDesc	description = CreateTemplateTupleDesc(BATCH_COLUMNS);
+
+	TupleDescInitEntry(description, 1, "key", key_type, -1, 0);
+	TupleDescInitEntryCollation(description, 1, get_typcollation(key_type));
+	TupleDescInitEntry(description, 2, "embedding", FLOAT4ARRAYOID, -1, 0);
+	TupleDescInitEntry(description, 3, "degree", INT4OID, -1, 0);
+	return description;
+}
+
+/* What embedding_table_fill() writes. */
+typedef struct EmbeddingRows
+{
+	Oid			key_type;
+	const Dictionary *keys;
+	const float *vectors;
+	int			width;
+	const int32 *degrees;
+	TupleDesc	description;
+} EmbeddingRows;
+
+/* Rows begin .. end - 1 into a tuplestore. */
+static void
+fill_batch(const EmbeddingRows *rows, int32 begin, int32 end, Tuplestorestate *store)
+{
+	bool		nulls[BATCH_COLUMNS] = {false};
+	Datum		values[BATCH_COLUMNS];
+
+	for (int32 i = begin; i < end; i++)
+	{
+		Key			key = dictionary_key(rows->keys, i);
+
+		values[0] = key_to_datum(rows->key_type, &key);
+		values[1] = PointerGetDatum(embedding_to_array(rows->vectors + (size_t) i * rows->width, rows->width));
+		values[2] = Int32GetDatum(rows->degrees[i]);
+		tuplestore_putvalues(store, rows->description, values, nulls);
+	}
+}
+
+/* Make the name of the batch known to SPI; its rows change from batch to batch. */
+static EphemeralNamedRelation
+register_batch(TupleDesc description)
+{
+	EphemeralNamedRelation batch = palloc0(sizeof(EphemeralNamedRelationData));
+
+	batch->md.name = BATCH_NAME;
+	batch->md.tupdesc = description;
+	batch->md.enrtype = ENR_NAMED_TUPLESTORE;
+	batch->md.enrtuples = ROWS_PER_BATCH;
+	if (SPI_register_relation(batch) != SPI_OK_REL_REGISTER)
+		elog(ERROR, "could not register a batch of rows");
+	return batch;
+}
+
+/* Run the INSERT for each batch; each batch's memory goes before the next. */
+static void
+insert_batches(const EmbeddingRows *rows, const char *insert)
+{
+	EphemeralNamedRelation batch = register_batch(rows->description);
+	SPIPlanPtr	plan = SPI_prepare(insert, 0, NULL);
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "behavpred batch",
+												  ALLOCSET_DEFAULT_SIZES);
+
+	if (plan == NULL)
+		elog(ERROR, "could not prepare an INSERT: %s", SPI_result_code_string(SPI_result));
+	for (int32 begin = 0; begin < rows->keys->count; begin += ROWS_PER_BATCH)
+	{
+		int32		end = Min(rows->keys->count - begin, ROWS_PER_BATCH) + begin;
+		MemoryContext caller = MemoryContextSwitchTo(context);
+		Tuplestorestate *store = tuplestore_begin_heap(false, false, work_mem);
+
+		fill_batch(rows, begin, end, store);
+		MemoryContextSwitchTo(caller);
+		batch->reldata = store;
+		if (SPI_execute_plan(plan, NULL, NULL, false, 0) != SPI_OK_INSERT)
+			elog(ERROR, "could not insert embeddings");
+		tuplestore_end(store);
+		MemoryContextReset(context);
+	}
+}
+
+/* Replace all rows; see embedding_storage.h. */
+void
+embedding_table_fill(const char *table, const char *key_column, Oid key_type,
+					 const Dictionary *keys, const float *vectors, int width, const int32 *degrees)
+{
+	EmbeddingRows rows = {key_type, keys, vectors, width, degrees, batch_description(key_type)};
+	char	   *insert = psprintf("INSERT INTO %s (%s, embedding, degree) SELECT * FROM " BATCH_NAME,
+								  table, quote_identifier(key_column));
+
+	write_command(psprintf("DELETE FROM %s", table));
+	SPI_connect();
+	insert_batches(&rows, insert);
+	SPI_finish();
+}

@@ -1,0 +1,47 @@
+/*
+ * training_record.h
+ *		What training_run and training_epoch keep of a training.
+ */
+#ifndef BEHAVPRED_TRAINING_RECORD_H
+#define BEHAVPRED_TRAINING_RECORD_H
+
+#include "postgres.h"
+
+#include "lib/stringinfo.h"
+#include "utils/timestamp.h"
+
+#include "core/encoder.h"
+
+/* A JSON object while it is put together. */
+typedef struct JsonText
+{
+	StringInfoData text;
+} JsonText;
+
+extern void json_open(JsonText *json);
+extern void json_number(JsonText *json, const char *name, double value);	/* NaN -> null */
+extern void json_count(JsonText *json, const char *name, int64 value);
+extern void json_bool(JsonText *json, const char *name, bool value);
+extern void json_word(JsonText *json, const char *name, const char *value);
+extern char *json_close(JsonText *json);
+
+/* One row of training_run; strings of JSON. */
+typedef struct TrainingRun
+{
+	const char *graph;
+	const char *target;			/* NULL for a graph's own training */
+	int			version;		/* 0 = none */
+	TimestampTz started_at;
+	int64		seed;
+	int			threads;
+	const char *options;
+	const char *result;
+} TrainingRun;
+
+/* Write a finished run; returns its run_id. */
+extern int64 training_run_write(const TrainingRun *run);
+
+/* Write its epochs. */
+extern void training_epochs_write(int64 run_id, const EncoderEpoch *epochs, int n);
+
+#endif

@@ -1,0 +1,56 @@
+/*
+ * writer.c
+ *		Run statements that change something, as the calling user.
+ */
+#include "postgres.h"
+
+#include "executor/spi.h"
+
+#include "pg/writer.h"
+
+/* Run one statement between SPI_connect() and SPI_finish(). */
+static void
+run_statement(const char *statement, int n, Oid *types, Datum *values, const char *nulls)
+{
+	int			result = SPI_execute_with_args(statement, n, types, values, nulls, false, 0);
+
+	if (result < 0)
+		elog(ERROR, "could not run a statement: %s", SPI_result_code_string(result));
+}
+
+/* Run one statement; returns the number of rows. */
+uint64
+write_rows(const char *statement, int n_arguments, Oid *types, Datum *values, const char *nulls)
+{
+	uint64		rows;
+
+	SPI_connect();
+	run_statement(statement, n_arguments, types, values, nulls);
+	rows = SPI_processed;
+	SPI_finish();
+	return rows;
+}
+
+/* Run a statement that returns one bigint. */
+int64
+write_row_returning(const char *statement, int n_arguments, Oid *types, Datum *values, const char *nulls)
+{
+	bool		null = true;
+	Datum		value = (Datum) 0;
+
+	SPI_connect();
+	run_statement(statement, n_arguments, types, values, nulls);
+	if (SPI_processed == 1)
+		value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null);
+	if (null)
+		elog(ERROR, "a statement returned no row");
+	SPI_finish();
+	return DatumGetInt64(value);
+}
+
+/* A statement without parameters. */
+void
+write_command(const char *statement)
+{
+	write_rows(statement, 0, NULL, NULL, NULL);
+}
