@@ -77,6 +77,11 @@ CREATE TABLE registered_target (
   deployed_version int
 );
 
+COMMENT ON TABLE registered_graph IS 'Graphs: where their interactions and features are, and where their embeddings went';
+COMMENT ON TABLE training_run IS 'Trainings of graphs and targets: options, and results as JSON';
+COMMENT ON TABLE training_epoch IS 'What each epoch of a training of a graph reached';
+COMMENT ON TABLE registered_target IS 'Targets: one behaviour to predict for one object or several';
+
 -- The model of one target: an array of numbers with a header and a checksum.
 CREATE TYPE model;
 
@@ -105,6 +110,39 @@ CREATE TABLE trained_model (
   PRIMARY KEY (target, version)
 );
 
+COMMENT ON TABLE trained_model IS 'Versions of the model of each target, with their quality as JSON';
+
+-- Every role works on its own rows; the functions are called with its own privileges.
+
+GRANT USAGE ON SCHEMA behavpred TO PUBLIC;
+GRANT SELECT, INSERT, UPDATE, DELETE
+  ON registered_graph, training_run, training_epoch, registered_target, trained_model TO PUBLIC;
+
+ALTER TABLE registered_graph ENABLE ROW LEVEL SECURITY;
+ALTER TABLE training_run ENABLE ROW LEVEL SECURITY;
+ALTER TABLE training_epoch ENABLE ROW LEVEL SECURITY;
+ALTER TABLE registered_target ENABLE ROW LEVEL SECURITY;
+ALTER TABLE trained_model ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY own_rows ON registered_graph USING (owner = current_user);
+CREATE POLICY own_rows ON training_run USING (owner = current_user);
+CREATE POLICY own_rows ON training_epoch USING (owner = current_user);
+CREATE POLICY own_rows ON registered_target USING (owner = current_user);
+CREATE POLICY own_rows ON trained_model USING (owner = current_user);
+
+COMMENT ON POLICY own_rows ON registered_graph IS 'Every role sees and changes its own graphs';
+COMMENT ON POLICY own_rows ON training_run IS 'Every role sees and changes its own runs';
+COMMENT ON POLICY own_rows ON training_epoch IS 'Every role sees and changes its own runs';
+COMMENT ON POLICY own_rows ON registered_target IS 'Every role sees and changes its own targets';
+COMMENT ON POLICY own_rows ON trained_model IS 'Every role sees and changes its own models';
+
+SELECT pg_extension_config_dump('registered_graph', '');
+SELECT pg_extension_config_dump('training_run', '');
+SELECT pg_extension_config_dump('training_run_run_id_seq', '');
+SELECT pg_extension_config_dump('training_epoch', '');
+SELECT pg_extension_config_dump('registered_target', '');
+SELECT pg_extension_config_dump('trained_model', '');
+
 -- ---------------------------------------------------------------------------
 -- Graphs
 -- ---------------------------------------------------------------------------
@@ -120,11 +158,25 @@ CREATE FUNCTION create_graph(
   max_degree int DEFAULT NULL, row_security text DEFAULT 'error',
   OUT users_found bigint, OUT objects_found bigint, OUT edges bigint,
   OUT interactions_read bigint, OUT duplicates bigint, OUT null_keys bigint)
-RETURNS record AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE;
+RETURNS record AS 'MODULE_PATHNAME', 'behavpred_create_graph' LANGUAGE C VOLATILE;
+
+COMMENT ON FUNCTION create_graph(text, regclass, name, name, name, text[], name, float8, name, name, interval, regclass, name[], regclass, name[], int, text) IS
+'Register a graph of who did what to what, and read it once.
+graph: 1 to 40 letters, digits and underscores. interactions: table, view, materialized view, partitioned or foreign table; read as the caller.
+user_column, object_column: smallint, integer, bigint, text, varchar or uuid; rows where one is NULL are counted and left out.
+behavior_column, behaviors: only rows whose behavior is one of these. value_column, min_value: only rows with at least this value (an interval counts in seconds).
+weight_column: finite numbers >= 0; weights of the same pair are added. time_column, since: only rows of the last interval before now().
+users, user_features, objects, object_features: tables of features, keyed by a column named as in the interactions or by their primary key; without names, every column that can be a feature. Numbers and booleans are standardised, text and enums are one-hot (up to 100 values), real[] and double precision[] are taken as they are; NULL becomes the mean and is flagged.
+max_degree: keep at most this many neighbours of a node, chosen at random by the seed; default all.
+row_security: error (default) refuses sources whose policies hide rows from the caller, apply reads what the caller sees.
+Result: nodes, distinct pairs, rows read, rows that fell onto an existing pair, rows with a NULL key.';
 
 CREATE FUNCTION describe_graph(graph text)
 RETURNS TABLE (property text, value text)
-AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT;
+AS 'MODULE_PATHNAME', 'behavpred_describe_graph' LANGUAGE C STABLE STRICT;
+
+COMMENT ON FUNCTION describe_graph(text) IS
+'Read the sources of a graph as they are now and describe it: counts of nodes, edges and rows, percentiles (nearest rank) of the degree of users and objects, first and last interaction (with time_column), features after expansion, the last training. For the owner of the graph.';
 
 CREATE FUNCTION train_graph(
   graph text,
@@ -137,17 +189,33 @@ CREATE FUNCTION train_graph(
   OUT run_id bigint, OUT epochs_run int, OUT best_epoch int, OUT loss float8,
   OUT recall_at_20 float8, OUT ndcg_at_20 float8,
   OUT user_embeddings text, OUT object_embeddings text, OUT seconds float8)
-RETURNS record AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE;
+RETURNS record AS 'MODULE_PATHNAME', 'behavpred_train_graph' LANGUAGE C VOLATILE;
+
+COMMENT ON FUNCTION train_graph(text, int, int, int, int, int, int, float8, int, float8, int, float8, bigint, int, jsonb) IS
+'Train the graph network and write the embeddings of users and objects to two ordinary tables, <graph>_user_embedding and <graph>_object_embedding; a later training replaces their rows. NULL means the default, which may depend on the size of the graph.
+dimension: numbers in a vector, 1 to 1024, a multiple of factors. factors: feature subspaces, 1 to 32. layers: 1 to 8. routing_iterations: 1 to 8.
+epochs: at most, 0 to 10000. batch_size: positive edges for each step, 1 to 1048576. learning_rate: of Adam, 1e-6 to 10. negatives: objects drawn for each chunk of positives, 1 to 65536. temperature: of the loss, 0.02 to 10. patience: epochs without a better validation NDCG before it stops, 0 = never. validation_fraction: of the edges, held out for early stopping and calibration, 0 to 0.5.
+seed: default behavpred.seed. threads: default behavpred.threads; does not change the result.
+options: rare ones as JSON: routing (claim, disengcn, off), routing_temperature, attention (symmetric, additive, off), attention_width, neighbour_scale, mapping (automatic, identity, linear), layer_mean, full_gradient, id_embeddings, loss (softmax, logistic), initial_bias, weight_decay; also any of epochs to validation_fraction, which the argument of the same name overrides.
+Result: the run (see the views runs and training_log), epochs run, the epoch that was kept and its loss and quality on held-out edges, the tables, seconds in all.';
 
 CREATE FUNCTION evaluate_graph(
   graph text, held_out regclass, k int DEFAULT 20, threads int DEFAULT NULL,
-  OUT users bigint, OUT recall float8, OUT ndcg float8,
+  OUT users bigint, OUT pairs bigint, OUT pairs_left_out bigint,
+  OUT recall float8, OUT recall_error float8, OUT ndcg float8, OUT ndcg_error float8,
   OUT precision_at_k float8, OUT hit_rate float8,
   OUT popularity_recall float8, OUT popularity_ndcg float8, OUT seconds float8)
-RETURNS record AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE;
+RETURNS record AS 'MODULE_PATHNAME', 'behavpred_evaluate_graph' LANGUAGE C VOLATILE;
+
+COMMENT ON FUNCTION evaluate_graph(text, regclass, int, int) IS
+'Rank all objects for each user of held_out, without those the user has in the graph, and compare the k best with the held-out pairs. held_out: a relation with the user and object columns of the graph. k: 1 to 1000. threads: default behavpred.threads.
+Result: users and distinct pairs compared; rows left out because their user or object is not in the graph, they repeat, or the graph has them already; recall, NDCG (binary gains), precision and hit rate at k as means over users, with standard errors; the same for ranking by degree.';
 
 CREATE FUNCTION drop_graph(graph text) RETURNS void
-AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT;
+AS 'MODULE_PATHNAME', 'behavpred_drop_graph' LANGUAGE C VOLATILE STRICT;
+
+COMMENT ON FUNCTION drop_graph(text) IS
+'Drop a graph, its embedding tables, its runs, and the targets and models that were built on it.';
 
 -- ---------------------------------------------------------------------------
 -- Targets
@@ -222,6 +290,91 @@ AS 'MODULE_PATHNAME', 'behavpred_cosine' LANGUAGE C IMMUTABLE STRICT PARALLEL SA
 
 CREATE FUNCTION version() RETURNS text
 AS 'MODULE_PATHNAME', 'behavpred_version' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+
+COMMENT ON FUNCTION version() IS 'Version of the loaded library';
+
+-- ---------------------------------------------------------------------------
+-- Views
+-- ---------------------------------------------------------------------------
+
+-- PostgreSQL 14 reads a view as its owner, past the policies above, so the views say
+-- themselves whose rows are seen.
+CREATE FUNCTION sees_rows_of(owner name) RETURNS boolean
+LANGUAGE sql STABLE STRICT PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT owner = current_user
+    OR EXISTS (SELECT FROM pg_roles WHERE rolname = current_user AND (rolsuper OR rolbypassrls))
+$$;
+
+COMMENT ON FUNCTION sees_rows_of(name) IS 'For the views: whether the current role sees the rows of this one';
+
+CREATE VIEW graphs AS
+SELECT g.graph, g.owner, g.created_at, g.interactions, g.user_column, g.object_column,
+       g.behavior_column, g.behaviors, g.value_column, g.min_value, g.weight_column, g.time_column, g.since,
+       g.users, g.user_features, g.objects, g.object_features, g.max_degree, g.row_security,
+       g.user_embeddings, g.object_embeddings, g.trained_run, r.finished_at AS trained_at
+FROM registered_graph g
+LEFT JOIN training_run r ON r.run_id = g.trained_run
+WHERE sees_rows_of(g.owner);
+
+COMMENT ON VIEW graphs IS 'Your graphs, with the run that made their embeddings';
+
+CREATE VIEW targets AS
+SELECT t.target, t.graph, t.owner, t.created_at, t.objects, t.seeds, t.candidates, t.negatives, t.horizon,
+       t.deployed_version, m.trained_at
+FROM registered_target t
+LEFT JOIN trained_model m ON m.target = t.target AND m.version = t.deployed_version
+WHERE sees_rows_of(t.owner);
+
+COMMENT ON VIEW targets IS 'Your targets, with the version that predicts now';
+
+CREATE VIEW models AS
+SELECT m.target, m.version, m.version = t.deployed_version AS deployed, m.owner, m.trained_at, m.run_id, m.metrics
+FROM trained_model m
+JOIN registered_target t ON t.target = m.target
+WHERE sees_rows_of(m.owner);
+
+COMMENT ON VIEW models IS 'Versions of your models, with their quality';
+
+CREATE VIEW runs AS
+SELECT r.run_id, r.graph, r.target, r.version, r.owner, r.pid, r.status, r.started_at, r.finished_at,
+       extract(epoch FROM r.finished_at - r.started_at)::float8 AS seconds,
+       r.seed, r.threads, r.options, r.result
+FROM training_run r
+WHERE sees_rows_of(r.owner);
+
+COMMENT ON VIEW runs IS 'Your trainings of graphs (target is NULL) and targets';
+
+CREATE VIEW training_log AS
+SELECT e.run_id, r.graph, e.epoch, e.loss, e.recall_at_20, e.ndcg_at_20, e.seconds
+FROM training_epoch e
+JOIN training_run r ON r.run_id = e.run_id
+WHERE sees_rows_of(e.owner);
+
+COMMENT ON VIEW training_log IS 'Epochs of your trainings of graphs: loss, quality on held-out edges, seconds';
+
+DO $$
+DECLARE
+  view_name name;
+BEGIN
+  IF current_setting('server_version_num')::int >= 150000 THEN
+    FOREACH view_name IN ARRAY '{graphs,targets,models,runs,training_log}'::name[] LOOP
+      EXECUTE format('ALTER VIEW behavpred.%I SET (security_invoker = true)', view_name);
+    END LOOP;
+  END IF;
+END
+$$;
+
+GRANT SELECT ON graphs, targets, models, runs, training_log TO PUBLIC;
+
+-- What trains, creates tables or reads whole sources is granted by an administrator.
+REVOKE EXECUTE ON FUNCTION
+  create_graph(text, regclass, name, name, name, text[], name, float8, name, name, interval, regclass, name[], regclass, name[], int, text),
+  train_graph(text, int, int, int, int, int, int, float8, int, float8, int, float8, bigint, int, jsonb),
+  evaluate_graph(text, regclass, int, int),
+  drop_graph(text)
+FROM PUBLIC;
 
 -- ---------------------------------------------------------------------------
 -- Demonstration data

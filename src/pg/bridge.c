@@ -167,6 +167,20 @@ watch_exit(void)
 	watching = true;
 }
 
+/* The argument "threads" of a function; bridge_open() cuts it down when it is too high. */
+int
+threads_argument(FunctionCallInfo fcinfo, int argument)
+{
+	int			threads = PG_ARGISNULL(argument) ? 0 : PG_GETARG_INT32(argument);
+
+	if (!PG_ARGISNULL(argument) && threads < 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("threads is %d, at least 1 is needed", threads),
+				 errhint("Leave it out to use behavpred.threads (now %d).", setting_threads)));
+	return threads;
+}
+
 /* Open a core for one call. */
 Core *
 bridge_open(int threads)

@@ -13,6 +13,8 @@
 
 #include "postgres.h"
 
+#include "fmgr.h"
+
 #include "core/core.h"
 
 /*
@@ -22,6 +24,9 @@
  */
 extern Core *bridge_open(int threads);
 extern void bridge_close(Core *core);
+
+/* The argument "threads" of a function: 0 when it is NULL, an error when it is below 1. */
+extern int	threads_argument(FunctionCallInfo fcinfo, int argument);
 
 /*
  * Raise what the core met, or return when core->status is CORE_OK.  `task` names the

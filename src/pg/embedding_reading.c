@@ -1,0 +1,120 @@
+/*
+ * embedding_reading.c
+ *		Stored embeddings back into memory.
+ */
+#include "postgres.h"
+
+#include "utils/builtins.h"
+
+#include "pg/bridge.h"
+#include "pg/embedding_reading.h"
+#include "pg/embedding_storage.h"
+#include "pg/keys.h"
+
+typedef struct EmbeddingReading
+{
+	const GraphDefinition *definition;
+	StoredEmbeddings *stored;
+	Oid			key_type;
+	bool		only_known;
+} EmbeddingReading;
+
+/* Raise what the core met. */
+static void
+check_core(const EmbeddingReading *reading)
+{
+	bridge_check(reading->stored->arena->core, "reading the embeddings of graph \"%s\"",
+				 reading->definition->name);
+}
+
+/* Rows for keys 0 .. n - 1; new ones count as not found. */
+static void
+reserve_rows(EmbeddingReading *reading, int32 n)
+{
+	StoredEmbeddings *stored = reading->stored;
+	int32		capacity = Max(n, stored->capacity + stored->capacity / 2);
+	size_t		width = stored->width;
+
+	if (n <= stored->capacity)
+		return;
+	stored->values = arena_grow(stored->arena, stored->values, stored->capacity * width,
+								capacity * width, sizeof(float));
+	stored->degrees = arena_grow(stored->arena, stored->degrees, stored->capacity, capacity, sizeof(int32));
+	check_core(reading);
+	memset(stored->values + stored->capacity * width, 0, (capacity - stored->capacity) * width * sizeof(float));
+	for (int32 i = stored->capacity; i < capacity; i++)
+		stored->degrees[i] = -1;
+	stored->capacity = capacity;
+}
+
+/* All vectors have the width of the first. */
+static const float *
+checked_vector(EmbeddingReading *reading, Datum value)
+{
+	StoredEmbeddings *stored = reading->stored;
+	int			width;
+	const float *vector = embedding_from_datum(value, &width);
+
+	if (stored->width == 0)
+	{
+		stored->width = width;
+		reserve_rows(reading, Max(stored->keys->count, 1));
+	}
+	if (stored->width != width)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("embeddings of graph \"%s\" differ in length", reading->definition->name),
+				 errdetail("One has %d numbers, another %d.", stored->width, width),
+				 errhint("SELECT * FROM behavpred.train_graph(%s);",
+						 quote_literal_cstr(reading->definition->name))));
+	return vector;
+}
+
+/* Row function: key, embedding, degree. */
+static void
+keep_embedding(void *argument, Datum *values, bool *nulls)
+{
+	EmbeddingReading *reading = argument;
+	StoredEmbeddings *stored = reading->stored;
+	const float *vector;
+	Key			key;
+	int32		number;
+
+	if (nulls[0] || nulls[1] || nulls[2])
+		return;
+	key = key_from_datum(reading->key_type, values[0]);
+	number = reading->only_known ? dictionary_find(stored->keys, &key) : dictionary_add(stored->keys, &key);
+	check_core(reading);
+	if (number < 0)
+		return;
+	vector = checked_vector(reading, values[1]);
+	reserve_rows(reading, number + 1);
+	memcpy(stored->values + (size_t) number * stored->width, vector, stored->width * sizeof(float));
+	stored->degrees[number] = DatumGetInt32(values[2]);
+}
+
+/* Read the embeddings of users or objects; see embedding_reading.h. */
+StoredEmbeddings *
+embeddings_read(Arena *arena, const GraphDefinition *definition, bool of_objects, Dictionary *keys,
+				bool only_known)
+{
+	const char *table = of_objects ? definition->object_embeddings : definition->user_embeddings;
+	const char *key_column = of_objects ? definition->object_column : definition->user_column;
+	EmbeddingReading reading = {.definition = definition, .only_known = only_known};
+	Oid			relation = relation_from_text(table);
+
+	reading.stored = palloc0(sizeof(StoredEmbeddings));
+	reading.stored->arena = arena;
+	reading.stored->keys = keys;
+	reading.key_type = source_key_column(relation, key_column, "the graph");
+	read_rows(psprintf("SELECT %s, embedding, degree FROM %s", quote_identifier(key_column),
+					   relation_qualified_name(relation)),
+			  0, NULL, NULL, NULL, keep_embedding, &reading);
+	if (reading.stored->width == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_NO_DATA_FOUND),
+				 errmsg("%s has no embedding that is asked for", table),
+				 errhint("SELECT * FROM behavpred.train_graph(%s);", quote_literal_cstr(definition->name))));
+	reserve_rows(&reading, keys->count);
+	return reading.stored;
+}

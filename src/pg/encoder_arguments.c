@@ -1,0 +1,217 @@
+/*
+ * encoder_arguments.c
+ *		From the arguments of train_graph() to the options of the encoder, and back to JSON.
+ *
+ * One table names every option, so that what can be given and what is recorded are the
+ * same.  Ranges are known to encoder_check() alone.
+ */
+#include "postgres.h"
+
+#include <float.h>
+#include <limits.h>
+
+#include "utils/builtins.h"
+
+#include "pg/bridge.h"
+#include "pg/encoder_arguments.h"
+#include "pg/options.h"
+#include "pg/settings.h"
+#include "pg/training_record.h"
+#include "pg/wording.h"
+
+#define MOST_OPTIONS 32
+
+static const char *const routing_words[] = {"claim", "disengcn", "off", NULL};
+static const char *const attention_words[] = {"symmetric", "additive", "off", NULL};
+static const char *const mapping_words[] = {"automatic", "identity", "linear", NULL};
+static const char *const loss_words[] = {"softmax", "logistic", NULL};
+
+#define INT_OPTION(field) {#field, OPTION_INT, &options->field, INT_MIN, INT_MAX, NULL}
+#define FLOAT_OPTION(field) {#field, OPTION_FLOAT, &options->field, -FLT_MAX, FLT_MAX, NULL}
+#define BOOL_OPTION(field) {#field, OPTION_BOOL, &options->field, 0, 0, NULL}
+#define CHOICE_OPTION(field, words) {#field, OPTION_CHOICE, &options->field, 0, 0, words}
+
+/* What stands in an argument only: these have defaults that SQL shows. */
+static int
+argument_options(EncoderOptions *options, Option *table)
+{
+	const Option rows[] = {
+		INT_OPTION(dimension),
+		INT_OPTION(factors),
+		INT_OPTION(layers),
+		INT_OPTION(routing_iterations)
+	};
+
+	memcpy(table, rows, sizeof(rows));
+	return lengthof(rows);
+}
+
+/* What may stand in the argument "options". */
+static int
+json_options(EncoderOptions *options, Option *table)
+{
+	const Option rows[] = {
+		INT_OPTION(epochs),
+		INT_OPTION(batch_size),
+		FLOAT_OPTION(learning_rate),
+		INT_OPTION(negatives),
+		FLOAT_OPTION(temperature),
+		INT_OPTION(patience),
+		FLOAT_OPTION(validation_fraction),
+		CHOICE_OPTION(routing, routing_words),
+		FLOAT_OPTION(routing_temperature),
+		CHOICE_OPTION(attention, attention_words),
+		INT_OPTION(attention_width),
+		FLOAT_OPTION(neighbour_scale),
+		CHOICE_OPTION(mapping, mapping_words),
+		BOOL_OPTION(layer_mean),
+		BOOL_OPTION(full_gradient),
+		BOOL_OPTION(id_embeddings),
+		CHOICE_OPTION(loss, loss_words),
+		FLOAT_OPTION(initial_bias),
+		FLOAT_OPTION(weight_decay)
+	};
+
+	memcpy(table, rows, sizeof(rows));
+	return lengthof(rows);
+}
+
+/* Arguments that are not NULL go over the options. */
+static void
+read_arguments(FunctionCallInfo fcinfo, EncoderOptions *options)
+{
+	const struct
+	{
+		int			argument;
+		int		   *value;
+	}			integers[] = {
+		{TRAIN_DIMENSION, &options->dimension},
+		{TRAIN_FACTORS, &options->factors},
+		{TRAIN_LAYERS, &options->layers},
+		{TRAIN_ROUTING_ITERATIONS, &options->routing_iterations},
+		{TRAIN_EPOCHS, &options->epochs},
+		{TRAIN_BATCH_SIZE, &options->batch_size},
+		{TRAIN_NEGATIVES, &options->negatives},
+		{TRAIN_PATIENCE, &options->patience}
+	};
+	const struct
+	{
+		int			argument;
+		float	   *value;
+	}			numbers[] = {
+		{TRAIN_LEARNING_RATE, &options->learning_rate},
+		{TRAIN_TEMPERATURE, &options->temperature},
+		{TRAIN_VALIDATION_FRACTION, &options->validation_fraction}
+	};
+
+	for (int i = 0; i < lengthof(integers); i++)
+		if (!PG_ARGISNULL(integers[i].argument))
+			*integers[i].value = PG_GETARG_INT32(integers[i].argument);
+	for (int i = 0; i < lengthof(numbers); i++)
+		if (!PG_ARGISNULL(numbers[i].argument))
+			*numbers[i].value = (float) PG_GETARG_FLOAT8(numbers[i].argument);
+}
+
+/* Defaults, options, arguments; see encoder_arguments.h. */
+void
+encoder_arguments_read(FunctionCallInfo fcinfo, Core *core, const GraphDefinition *definition,
+					   const Graph *graph, EncoderOptions *options)
+{
+	Option		table[MOST_OPTIONS] = {{0}};
+
+	encoder_defaults(options, graph, definition->users != NULL || definition->objects != NULL);
+	options->seed = PG_ARGISNULL(TRAIN_SEED) ? setting_seed : PG_GETARG_INT64(TRAIN_SEED);
+	json_options(options, table);
+	options_read(PG_ARGISNULL(TRAIN_OPTIONS) ? NULL : PG_GETARG_JSONB_P(TRAIN_OPTIONS), table);
+	read_arguments(fcinfo, options);
+	encoder_check(core, options);
+	bridge_check(core, "training graph \"%s\"", definition->name);
+}
+
+/* One option as a member of a JSON object. */
+static void
+record_option(JsonText *json, const Option *option)
+{
+	switch (option->type)
+	{
+		case OPTION_INT:
+			json_count(json, option->name, *(int *) option->value);
+			break;
+		case OPTION_FLOAT:
+			json_number(json, option->name, *(float *) option->value);
+			break;
+		case OPTION_BOOL:
+			json_bool(json, option->name, *(bool *) option->value);
+			break;
+		case OPTION_CHOICE:
+			json_word(json, option->name, option->choices[*(int *) option->value]);
+			break;
+	}
+}
+
+/* All options as a JSON object. */
+char *
+encoder_options_json(EncoderOptions *options)
+{
+	Option		table[MOST_OPTIONS];
+	JsonText	json;
+	int			n = argument_options(options, table);
+
+	n += json_options(options, table + n);
+	json_open(&json);
+	for (int i = 0; i < n; i++)
+		record_option(&json, &table[i]);
+	return json_close(&json);
+}
+
+/* Bytes that training this graph with these options needs. */
+static size_t
+memory_needed(Core *core, const LoadedGraph *loaded, const EncoderOptions *options)
+{
+	const Graph *graph = &loaded->graph;
+
+	return encoder_memory(options, graph->n_users, graph->n_objects, graph->n_edges,
+						  loaded->user_features == NULL ? 0 : loaded->user_features->columns,
+						  loaded->object_features == NULL ? 0 : loaded->object_features->columns,
+						  core->threads);
+}
+
+/* What to do about too little memory: a smaller dimension when one fits. */
+static char *
+memory_hint(Core *core, const LoadedGraph *loaded, const EncoderOptions *options, size_t needed)
+{
+	EncoderOptions smaller = *options;
+	const char *enough = format_bytes(needed + needed / 8);
+
+	while (smaller.dimension % (2 * smaller.factors) == 0)
+	{
+		size_t		fits;
+
+		smaller.dimension /= 2;
+		fits = memory_needed(core, loaded, &smaller);
+		if (fits <= core->memory_limit)
+			return psprintf("SET behavpred.max_memory = '%s'; or use dimension => %d (about %s).",
+							enough, smaller.dimension, format_bytes(fits));
+	}
+	return psprintf("SET behavpred.max_memory = '%s'; or give the graph a max_degree.", enough);
+}
+
+/* Refuse work that needs too much; see encoder_arguments.h. */
+void
+encoder_memory_check(Core *core, const GraphDefinition *definition, const LoadedGraph *loaded,
+					 const EncoderOptions *options)
+{
+	size_t		needed = memory_needed(core, loaded, options);
+	const Graph *graph = &loaded->graph;
+
+	if (needed <= core->memory_limit)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+			 errmsg("training graph \"%s\" needs about %s, behavpred.max_memory is %s",
+					definition->name, format_bytes(needed), format_bytes(core->memory_limit)),
+			 errdetail("%s, %s, %s, dimension %d, layers %d.", format_counted(graph->n_users, "user"),
+					   format_counted(graph->n_objects, "object"), format_counted(graph->n_edges, "edge"),
+					   options->dimension, options->layers),
+			 errhint("%s", memory_hint(core, loaded, options, needed))));
+}

@@ -1,0 +1,248 @@
+/*
+ * graph_training.c
+ *		train_graph(): load, train, write the embeddings.
+ *
+ * All in the transaction of the caller: until it commits, readers see the vectors of the
+ * training before; when it fails nothing is left behind.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "pg/bridge.h"
+#include "pg/embedding_storage.h"
+#include "pg/encoder_arguments.h"
+#include "pg/graph_loading.h"
+#include "pg/graph_lock.h"
+#include "pg/result_rows.h"
+#include "pg/training_record.h"
+#include "pg/writer.h"
+
+PG_FUNCTION_INFO_V1(behavpred_train_graph);
+
+/* One training from end to end. */
+typedef struct Training
+{
+	GraphDefinition *definition;
+	Core	   *core;
+	Arena		arena;
+	LoadedGraph *loaded;
+	EncoderOptions options;
+	EncoderResult result;
+	EncoderEpoch *epochs;		/* room for options.epochs */
+	int			n_epochs;
+	TimestampTz started_at;
+	int64		run_id;
+	char	   *user_table;
+	char	   *object_table;
+} Training;
+
+/* Listener of the encoder: threads live while it runs, so it only copies. */
+static void
+keep_epoch(void *data, const EncoderEpoch *epoch)
+{
+	Training   *training = data;
+
+	if (training->n_epochs < training->options.epochs)
+		training->epochs[training->n_epochs++] = *epoch;
+}
+
+/* What the listener must not say itself. */
+static void
+tell_epochs(const Training *training)
+{
+	for (int i = 0; i < training->n_epochs; i++)
+	{
+		const EncoderEpoch *epoch = &training->epochs[i];
+
+		ereport(DEBUG1,
+				(errmsg_internal("graph \"%s\" epoch %d: loss %.4f, recall@20 %.4f, ndcg@20 %.4f, %.1f s",
+								 training->definition->name, epoch->epoch, epoch->loss,
+								 epoch->recall_at_20, epoch->ndcg_at_20, epoch->seconds)));
+	}
+}
+
+/* Read the arguments once before the long reading of the sources, to fail early. */
+static void
+check_arguments(FunctionCallInfo fcinfo, Training *training)
+{
+	const Graph any = {0};
+
+	encoder_arguments_read(fcinfo, training->core, training->definition, &any, &training->options);
+}
+
+/* Load the graph and compute its vectors. */
+static void
+train(FunctionCallInfo fcinfo, Training *training)
+{
+	LoadedGraph *loaded;
+
+	check_arguments(fcinfo, training);
+	loaded = training->loaded = graph_load(&training->arena, training->definition, true,
+										   training->options.seed);
+	encoder_arguments_read(fcinfo, training->core, training->definition, &loaded->graph, &training->options);
+	encoder_memory_check(training->core, training->definition, loaded, &training->options);
+	training->epochs = palloc_extended(Max(training->options.epochs, 1) * sizeof(EncoderEpoch),
+									   MCXT_ALLOC_HUGE);
+	encoder_train(training->core, &training->arena, &loaded->graph, loaded->user_features,
+				  loaded->object_features, &training->options, keep_epoch, training, &training->result);
+	bridge_check(training->core, "training graph \"%s\"", training->definition->name);
+	tell_epochs(training);
+}
+
+/* Degrees of nodes first .. first + n - 1. */
+static int32 *
+node_degrees(Training *training, int32 first, int32 n)
+{
+	int32	   *degrees = arena_allocate(&training->arena, n, sizeof(int32));
+
+	bridge_check(training->core, "storing the embeddings of graph \"%s\"", training->definition->name);
+	for (int32 i = 0; i < n; i++)
+		degrees[i] = (int32) graph_degree(&training->loaded->graph, first + i);
+	return degrees;
+}
+
+/* Write both tables. */
+static void
+store_embeddings(Training *training)
+{
+	const GraphDefinition *definition = training->definition;
+	const LoadedGraph *loaded = training->loaded;
+	int32		n_users = loaded->graph.n_users;
+	int			width = training->result.width;
+
+	training->user_table = embedding_table_prepare(definition, false);
+	training->object_table = embedding_table_prepare(definition, true);
+	embedding_table_fill(training->user_table, definition->user_column, definition->user_key_type,
+						 &loaded->users, training->result.vectors, width,
+						 node_degrees(training, 0, n_users));
+	embedding_table_fill(training->object_table, definition->object_column, definition->object_key_type,
+						 &loaded->objects, training->result.vectors + (size_t) n_users * width, width,
+						 node_degrees(training, n_users, loaded->graph.n_objects));
+}
+
+/* Seconds since the training began. */
+static double
+seconds_passed(const Training *training)
+{
+	return (GetCurrentTimestamp() - training->started_at) / (double) USECS_PER_SEC;
+}
+
+/* What a run found, as training_run.result keeps it. */
+static char *
+result_json(const Training *training)
+{
+	const EncoderResult *result = &training->result;
+	const Graph *graph = &training->loaded->graph;
+	JsonText	json;
+
+	json_open(&json);
+	json_count(&json, "users", graph->n_users);
+	json_count(&json, "objects", graph->n_objects);
+	json_count(&json, "edges", graph->n_edges);
+	json_count(&json, "width", result->width);
+	json_count(&json, "epochs_run", result->epochs_run);
+	json_count(&json, "best_epoch", result->best_epoch);
+	json_number(&json, "loss", result->best.loss);
+	json_number(&json, "recall_at_20", result->best.recall_at_20);
+	json_number(&json, "ndcg_at_20", result->best.ndcg_at_20);
+	json_count(&json, "held_out_edges", result->n_validation);
+	json_number(&json, "scale", result->scale);
+	json_number(&json, "offset", result->offset);
+	json_count(&json, "memory_peak", training->core->memory_peak);
+	json_number(&json, "seconds", seconds_passed(training));
+	return json_close(&json);
+}
+
+/* The rows of the run and its epochs. */
+static void
+record_run(Training *training)
+{
+	TrainingRun run = {
+		.graph = training->definition->name,
+		.started_at = training->started_at,
+		.seed = (int64) training->options.seed,
+		.threads = training->core->threads,
+		.options = encoder_options_json(&training->options),
+		.result = result_json(training)
+	};
+
+	training->run_id = training_run_write(&run);
+	training_epochs_write(training->run_id, training->epochs, training->n_epochs);
+}
+
+/* Let the graph point to its tables and its run. */
+static void
+publish(const Training *training)
+{
+	Oid			types[] = {TEXTOID, TEXTOID, TEXTOID, INT8OID};
+	Datum		values[] = {
+		CStringGetTextDatum(training->definition->name),
+		CStringGetTextDatum(training->user_table),
+		CStringGetTextDatum(training->object_table),
+		Int64GetDatum(training->run_id)
+	};
+
+	if (write_rows("UPDATE behavpred.registered_graph SET user_embeddings = $2, object_embeddings = $3, "
+				   "trained_run = $4 WHERE graph OPERATOR(pg_catalog.=) $1",
+				   lengthof(types), types, values, NULL) != 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("graph \"%s\" was dropped while it was trained", training->definition->name),
+				 errhint("Create it again with behavpred.create_graph().")));
+}
+
+/* The OUT arguments. */
+static Datum
+training_result(FunctionCallInfo fcinfo, const Training *training)
+{
+	const EncoderResult *result = &training->result;
+	Datum		values[] = {
+		Int64GetDatum(training->run_id),
+		Int32GetDatum(result->epochs_run),
+		Int32GetDatum(result->best_epoch),
+		Float8GetDatum(result->best.loss),
+		Float8GetDatum(result->best.recall_at_20),
+		Float8GetDatum(result->best.ndcg_at_20),
+		CStringGetTextDatum(training->user_table),
+		CStringGetTextDatum(training->object_table),
+		Float8GetDatum(seconds_passed(training))
+	};
+	bool		nulls[lengthof(values)] = {false};
+
+	nulls[3] = isnan(result->best.loss);
+	nulls[4] = isnan(result->best.recall_at_20);
+	nulls[5] = isnan(result->best.ndcg_at_20);
+	return result_record(fcinfo, values, nulls);
+}
+
+/* train_graph(graph, dimension, ...) */
+Datum
+behavpred_train_graph(PG_FUNCTION_ARGS)
+{
+	Training	training = {.started_at = GetCurrentTimestamp()};
+	Datum		result;
+
+	if (PG_ARGISNULL(TRAIN_GRAPH))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("graph must not be NULL"),
+				 errhint("SELECT * FROM behavpred.train_graph('shop');")));
+	training.definition = graph_definition_owned(text_to_cstring(PG_GETARG_TEXT_PP(TRAIN_GRAPH)));
+	graph_lock(training.definition);
+	training.core = bridge_open(threads_argument(fcinfo, TRAIN_THREADS));
+	arena_open(&training.arena, training.core);
+	train(fcinfo, &training);
+	store_embeddings(&training);
+	record_run(&training);
+	publish(&training);
+	result = training_result(fcinfo, &training);
+	bridge_close(training.core);
+	return result;
+}
