@@ -15,6 +15,7 @@
 #include "core/holdout.h"
 #include "core/loss.h"
 #include "core/optimizer.h"
+#include "core/spectral.h"
 
 /* All that one training holds. */
 typedef struct Training
@@ -42,6 +43,19 @@ now(void)
 	return t.tv_sec + t.tv_nsec * 1e-9;
 }
 
+/* The spectral start in an arena of its own: its rows are as large as the embeddings. */
+static CoreStatus
+start_from_spectrum(Training *training)
+{
+	Arena		scratch;
+
+	arena_open(&scratch, training->core);
+	spectral_start(&training->network, &scratch, training->options.spectral_power,
+				   training->options.spectral_noise);
+	arena_close(&scratch);
+	return training->core->status;
+}
+
 static CoreStatus
 training_open(Training *training, Core *core, Arena *arena, const Graph *graph,
 			  const Features *users, const Features *objects, const EncoderOptions *options)
@@ -55,6 +69,9 @@ training_open(Training *training, Core *core, Arena *arena, const Graph *graph,
 	if (holdout_split(&training->holdout, arena, graph, options, &training->training_graph) != CORE_OK ||
 		network_open(&training->network, core, arena, &training->training_graph, users, objects,
 					 &training->options, options->epochs > 0) != CORE_OK)
+		return core->status;
+	if (options->spectral_start && training->network.layout.id_count > 0 &&
+		start_from_spectrum(training) != CORE_OK)
 		return core->status;
 	if (options->epochs > 0 &&
 		(loss_open(&training->loss, arena, &training->network) != CORE_OK ||

@@ -68,6 +68,11 @@ typedef struct EncoderOptions
 	int			negatives;		/* objects drawn for each chunk of positives */
 	float		learning_rate;
 	float		temperature;	/* tau: score = cosine / tau + object bias */
+	float		initial_deviation;	/* standard deviation of the first ID embeddings */
+	bool		spectral_start; /* ID embeddings start from the graph's singular vectors */
+	float		spectral_power;
+	float		spectral_noise;
+	float		adam_beta2;
 	float		initial_bias;	/* the bias starts at this times log(1 + degree), centred */
 	float		weight_decay;	/* on ID embeddings, mapping and attention; 0 = none */
 	int			patience;		/* epochs without a better validation NDCG; 0 = no early stop */

@@ -22,7 +22,8 @@ encoder_defaults(EncoderOptions *options, const Graph *graph, bool has_features)
 		.attention = ATTENTION_SYMMETRIC, .attention_width = 16, .neighbour_scale = 1,
 		.mapping = MAPPING_AUTOMATIC, .id_embeddings = true,
 		.loss = LOSS_SOFTMAX, .epochs = 20, .batch_size = 16384, .negatives = 1024,
-		.learning_rate = 0.03f, .temperature = 0.12f, .initial_bias = 0, .patience = 4,
+		.learning_rate = 0.03f, .temperature = 0.12f, .initial_bias = 0, .initial_deviation = 0.1f,
+		.spectral_power = 0.5f, .spectral_noise = 0.1f, .adam_beta2 = 0.999f, .patience = 4,
 		.validation_fraction = (float) fmin(0.1, fmax(0.01, fraction)),
 		.seed = 42,
 	};
@@ -52,6 +53,7 @@ encoder_check(Core *core, const EncoderOptions *options)
 		{"negatives", options->negatives, 1, 65536},
 		{"learning_rate", options->learning_rate, 1e-6, 10},
 		{"temperature", options->temperature, 0.02, 10},
+		{"initial_deviation", options->initial_deviation, 1e-4, 100},
 		{"initial_bias", options->initial_bias, 0, 10},
 		{"weight_decay", options->weight_decay, 0, 1},
 		{"patience", options->patience, 0, 10000},

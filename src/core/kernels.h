@@ -104,6 +104,7 @@ typedef struct AdamTask
 	float	   *second_moment;
 	float		step_size;		/* learning rate / (1 - beta1^t) */
 	float		second_scale;	/* 1 / (1 - beta2^t) */
+	float		beta2;
 	float		weight_decay;	/* added to the gradient */
 } AdamTask;
 

@@ -282,7 +282,6 @@ kernel_scale_and_add(float *row, float *sums, float scale, int n)
 }
 
 #define ADAM_BETA1 0.9f
-#define ADAM_BETA2 0.999f
 #define ADAM_EPSILON 1e-10f		/* gradients here are means over a large batch, often below 1e-6 */
 
 /* One element of Adam (Kingma, Ba 2015).  Floor: 16 bytes read, 12 written. */
@@ -299,7 +298,7 @@ kernel_adam(const AdamTask *task, int64_t first, int64_t last)
 		float		g = gradients[i] + task->weight_decay * x[i];
 
 		m[i] = ADAM_BETA1 * m[i] + (1 - ADAM_BETA1) * g;
-		v[i] = ADAM_BETA2 * v[i] + (1 - ADAM_BETA2) * g * g;
+		v[i] = task->beta2 * v[i] + (1 - task->beta2) * g * g;
 		x[i] -= task->step_size * m[i] / (sqrtf(v[i] * task->second_scale) + ADAM_EPSILON);
 	}
 }

@@ -11,10 +11,6 @@
 #include "core/layer.h"
 #include "core/random.h"
 
-/* Standard deviation of first ID embeddings: their length does not matter to the unit
- * read-out, only how far one Adam step turns them (our choice, by validation). */
-#define ID_DEVIATION 0.1
-
 /* Entries of one shard of nodes: about 2 ms of routing. */
 #define SHARD_ENTRIES 16384
 
@@ -91,7 +87,7 @@ draw_ids(const Network *network, void *argument, int32_t first, int32_t last, in
 	(void) argument;
 	(void) shard;
 	draw_matrix((Network *) network, network->layout.id_embeddings + (size_t) first * network->width,
-				last - first, network->width, ID_DEVIATION, false, true);
+				last - first, network->width, network->options->initial_deviation, false, true);
 }
 
 /* The bias starts at the logarithm of an object's share of edges, centred: popularity is
@@ -125,7 +121,7 @@ draw_parameters(Network *network)
 	for (int side = 0; side < 2; side++)
 		if (network->features[side] != NULL)
 			draw_matrix(network, layout->projections[side], width, network->features[side]->columns,
-						ID_DEVIATION / sqrt(network->features[side]->columns), true, false);
+						network->options->initial_deviation / sqrt(network->features[side]->columns), true, false);
 	for (int l = 0; l < options->layers; l++)
 	{
 		if (network->linear_mapping)

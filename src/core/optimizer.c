@@ -49,8 +49,8 @@ step_range(Optimizer *optimizer, double learning_rate, float weight_decay, int64
 			.parameters = network->parameters, .gradients = network->gradients,
 			.first_moment = optimizer->first_moment, .second_moment = optimizer->second_moment,
 			.step_size = (float) (learning_rate / (1 - pow(0.9, optimizer->steps))),
-			.second_scale = (float) (1 / (1 - pow(0.999, optimizer->steps))),
-			.weight_decay = weight_decay,
+			.second_scale = (float) (1 / (1 - pow(network->options->adam_beta2, optimizer->steps))),
+			.beta2 = network->options->adam_beta2, .weight_decay = weight_decay,
 		},
 	};
 
