@@ -56,6 +56,20 @@ neighbour_block(const RoutingTask *t, int32_t u, int64_t e, int64_t end, Block *
 	}
 }
 
+/* Ask for the rows of the next block while this one is worked on: a row is 4 cache lines
+ * at 64 dimensions, and far more rows exist than the second-level cache holds. */
+INLINE void
+prefetch_next_rows(const RoutingTask *t, const float *matrix, int64_t e, int64_t end, const int width)
+{
+	for (int64_t i = e + L; i < e + 2 * L && i < end; i++)
+	{
+		const float *row = matrix + (int64_t) t->neighbours[i] * width;
+
+		for (int d = 0; d < width; d += 16)
+			__builtin_prefetch(row + d);
+	}
+}
+
 #if defined(__clang__)
 #define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
 #else
@@ -144,46 +158,88 @@ all_pair_dots(const Lanes *transposed, const float *plain, const int K, const in
 	}
 }
 
+/* Exponentials of the similarities for all pairs of a centre's subspace j and a mapped
+ * subspace k: e[j * K + k].  `mapped_is_transposed` tells which of the two rows holds z. */
+INLINE void
+routing_exponentials(const RoutingTask *t, const Lanes *transposed, const float *plain,
+					 const bool mapped_is_transposed, const int K, const int W, Lanes *e)
+{
+	Lanes		scale = all(t->inverse_temperature);
+	Lanes		dots[KERNEL_MAX_FACTORS * KERNEL_MAX_FACTORS];
+
+	all_pair_dots(transposed, plain, K, W, dots);
+	for (int j = 0; j < K; j++)
+		for (int k = 0; k < K; k++)
+			e[j * K + k] = lane_exp(scale * dots[mapped_is_transposed ? k * K + j : j * K + k]);
+}
+
+/* DisenGCN's first weights: p[j * step] is the softmax over j of z_j . c_j. */
+INLINE void
+each_centre_weights(const RoutingTask *t, const Lanes *transposed, const float *plain,
+					const int K, const int W, const int step, Lanes *p)
+{
+	Lanes		scale = all(t->inverse_temperature);
+	Lanes		sum = all(0);
+	Lanes		inverse;
+
+	for (int j = 0; j < K; j++)
+	{
+		p[j * step] = lane_exp(scale * pair_dot(transposed, plain, j, j, W));
+		sum += p[j * step];
+	}
+	inverse = all(1) / sum;
+	for (int j = 0; j < K; j++)
+		p[j * step] *= inverse;
+}
+
+/* First weights p[j] of a block for a centre row. */
+INLINE void
+first_weights(const RoutingTask *t, const Lanes *transposed, const float *centre,
+			  const bool own_centre, const int K, const int W, Lanes *p)
+{
+	Lanes		e[KERNEL_MAX_FACTORS * KERNEL_MAX_FACTORS];
+
+	if (!own_centre)
+	{
+		each_centre_weights(t, transposed, centre, K, W, 1, p);
+		return;
+	}
+	routing_exponentials(t, transposed, centre, true, K, W, e);
+	for (int j = 0; j < K; j++)
+	{
+		Lanes		sum = e[j * K];
+
+		for (int k = 1; k < K; k++)
+			sum += e[j * K + k];
+		p[j] = e[j * K + j] / sum;
+	}
+}
+
 /*
- * The routing softmax of a block.  `mapped_is_transposed` tells which of the two holds z;
- * the other holds the centre.  Claim 5: pi[j * K + k] is the softmax over k of
- * z_k . c_j, and the first weight of subspace j is pi[j * K + j].  Each centre: only
- * pi[j * K + j] is set, the softmax over j of z_j . c_j.
+ * The whole routing softmax of a block, for the backward pass.  Claim 5: pi[j * K + k] is
+ * the softmax over k of z_k . c_j, and the first weight of subspace j is pi[j * K + j].
+ * Each centre: only pi[j * K + j] is set.
  */
 INLINE void
 routing_softmax(const RoutingTask *t, const Lanes *transposed, const float *plain,
 				const bool own_centre, const bool mapped_is_transposed,
 				const int K, const int W, Lanes *pi)
 {
-	Lanes		scale = all(t->inverse_temperature);
-	Lanes		dots[KERNEL_MAX_FACTORS * KERNEL_MAX_FACTORS];
-
 	if (!own_centre)
 	{
-		Lanes		sum = all(0);
-
-		for (int j = 0; j < K; j++)
-		{
-			pi[j * K + j] = lane_exp(scale * pair_dot(transposed, plain, j, j, W));
-			sum += pi[j * K + j];
-		}
-		for (int j = 0; j < K; j++)
-			pi[j * K + j] /= sum;
+		each_centre_weights(t, transposed, plain, K, W, K + 1, pi);
 		return;
 	}
-
-	all_pair_dots(transposed, plain, K, W, dots);
+	routing_exponentials(t, transposed, plain, mapped_is_transposed, K, W, pi);
 	for (int j = 0; j < K; j++)
 	{
-		Lanes		sum = all(0);
+		Lanes		sum = pi[j * K];
 
-		for (int k = 0; k < K; k++)
-		{
-			pi[j * K + k] = lane_exp(scale * dots[mapped_is_transposed ? k * K + j : j * K + k]);
+		for (int k = 1; k < K; k++)
 			sum += pi[j * K + k];
-		}
+		sum = all(1) / sum;
 		for (int k = 0; k < K; k++)
-			pi[j * K + k] /= sum;
+			pi[j * K + k] *= sum;
 	}
 }
 
@@ -221,17 +277,25 @@ add_part(float *sum, const float *row, const int to, const int from, float weigh
 		store(sum + to * W + d, load(sum + to * W + d) + all(weight) * load(row + from * W + d));
 }
 
-/* sum_j += weights[j][i] * row_i, j, over the block's rows of `matrix` */
+/* sum_j += weights[j][i] * row_i, j, over the block's rows of `matrix`.  Places beyond the
+ * block's count have weight 0, so that the loop over rows has a fixed length. */
 INLINE void
 add_weighted_rows(float *sum, const float *matrix, const Block *block, const Lanes *weights,
 				  const int K, const int W)
 {
-	for (int i = 0; i < block->count; i++)
+	for (int j = 0; j < K; j++)
 	{
-		const float *row = matrix + (int64_t) block->nodes[i] * (K * W);
+		float		w[L];
 
-		for (int j = 0; j < K; j++)
-			add_part(sum, row, j, j, weights[j][i], W);
+		store(w, weights[j]);
+		for (int d = j * W; d < (j + 1) * W; d += L)
+		{
+			Lanes		part = load(sum + d);
+
+			for (int i = 0; i < L; i++)
+				part += all(w[i]) * load(matrix + (int64_t) block->nodes[i] * (K * W) + d);
+			store(sum + d, part);
+		}
 	}
 }
 
@@ -283,19 +347,19 @@ route_round(const RoutingTask *t, int32_t v, int round, float *c,
 	{
 		Block		block;
 		Lanes		transposed[KERNEL_MAX_WIDTH];
-		Lanes		pi[KERNEL_MAX_FACTORS * KERNEL_MAX_FACTORS];
-		Lanes		fused[KERNEL_MAX_FACTORS];
+		Lanes		p[KERNEL_MAX_FACTORS];
 
 		centre_block(t, v, e, t->offsets[v + 1], &block);
+		prefetch_next_rows(t, t->mapped, e, t->offsets[v + 1], K * W);
 		transpose_rows(t->mapped, &block, K * W, transposed);
-		routing_softmax(t, transposed, c, own_centre, true, K, W, pi);
-		for (int j = 0; j < K; j++)
-			fused[j] = pi[j * K + j] * load(block.second);
+		first_weights(t, transposed, c, own_centre, K, W, p);
 		if (last && t->first_weights != NULL)
 			for (int i = 0; i < block.count; i++)
 				for (int j = 0; j < K; j++)
-					t->first_weights[(e + i) * K + j] = pi[j * K + j][i];
-		add_weighted_rows(m, t->mapped, &block, fused, K, W);
+					t->first_weights[(e + i) * K + j] = p[j][i];
+		for (int j = 0; j < K; j++)
+			p[j] *= load(block.second);
+		add_weighted_rows(m, t->mapped, &block, p, K, W);
 	}
 	new_centre(m, c, lengths, K, W);
 	if (t->norms[round] != NULL)
@@ -467,6 +531,9 @@ backward_neighbour(const RoutingTask *t, int32_t u, const bool own_centre, const
 		neighbour_block(t, u, e, t->offsets[u + 1], &block);
 		if (!t->full_gradient)
 		{
+			prefetch_next_rows(t, t->sum_gradients[t->rounds - 1], e, t->offsets[u + 1], K * W);
+			for (int64_t i = e + L; i < e + 2 * L && i < t->offsets[u + 1]; i++)
+				__builtin_prefetch(t->first_weights + (int64_t) t->reverse[i] * K);
 			neighbour_block_stopped(t, &block, dz, K, W);
 			continue;
 		}
@@ -477,19 +544,19 @@ backward_neighbour(const RoutingTask *t, int32_t u, const bool own_centre, const
 }
 
 /*
- * The usual shapes get a copy of their own, in which all inner loops have fixed bounds;
- * any other runs the same code with variable ones.
+ * The default shape, 4 subspaces of 16 numbers, gets a copy of its own in which all inner
+ * loops have fixed bounds; any other runs the same code with variable ones.
  */
+#if defined(__SANITIZE_ADDRESS__)	/* compiling it twice under a sanitizer takes a minute */
+#define WITH_FIXED_SHAPE(call) \
+	do { const int K = task->factors, W = task->sub_width; call; } while (0)
+#else
 #define WITH_FIXED_SHAPE(call) \
 	do { \
-		int			shape = task->factors * 1024 + task->sub_width; \
-		if (shape == 4 * 1024 + 16) { const int K = 4, W = 16; call; } \
-		else if (shape == 2 * 1024 + 32) { const int K = 2, W = 32; call; } \
-		else if (shape == 8 * 1024 + 8) { const int K = 8, W = 8; call; } \
-		else if (shape == 1 * 1024 + 64) { const int K = 1, W = 64; call; } \
-		else if (shape == 4 * 1024 + 32) { const int K = 4, W = 32; call; } \
+		if (task->factors == 4 && task->sub_width == 16) { const int K = 4, W = 16; call; } \
 		else { const int K = task->factors, W = task->sub_width; call; } \
 	} while (0)
+#endif
 
 static void
 kernel_routing_forward(const RoutingTask *task, int32_t first, int32_t last)
