@@ -263,6 +263,42 @@ dictionary_add(Dictionary *dictionary, const Key *key)
 	return dictionary->slots[slot];
 }
 
+/* Ask for the slot where the search for a key begins. */
+static inline int64_t
+prefetch_slot(const Dictionary *dictionary, const Key *key)
+{
+	int64_t		slot = (int64_t) (key_hash(dictionary->kind, key) & (uint64_t) (dictionary->n_slots - 1));
+
+	__builtin_prefetch(&dictionary->slots[slot]);
+	return slot;
+}
+
+/* Ask for the key that stands in the slot. */
+static inline void
+prefetch_key(const Dictionary *dictionary, int64_t slot)
+{
+	int32_t		number = dictionary->slots[slot];
+
+	if (number == FREE_SLOT)
+		return;
+	if (dictionary->kind == KEY_INTEGER)
+		__builtin_prefetch(&dictionary->integers[number]);
+	else
+		__builtin_prefetch(&dictionary->starts[number]);
+}
+
+CoreStatus
+dictionary_add_many(Dictionary *dictionary, const Key *keys, int n, int32_t *numbers)
+{
+	for (int i = 0; i < n; i++)
+		prefetch_slot(dictionary, &keys[i]);
+	for (int i = 0; i < n; i++)
+		prefetch_key(dictionary, prefetch_slot(dictionary, &keys[i]));
+	for (int i = 0; i < n; i++)
+		numbers[i] = dictionary_add(dictionary, &keys[i]);
+	return dictionary->arena->core->status;
+}
+
 /* Number of leading bytes that all keys share. */
 static size_t
 common_prefix(const Dictionary *dictionary)

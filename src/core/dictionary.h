@@ -48,6 +48,13 @@ extern CoreStatus dictionary_open(Dictionary *dictionary, Arena *arena, KeyKind 
  */
 extern int32_t dictionary_add(Dictionary *dictionary, const Key *key);
 
+/*
+ * dictionary_add() for n keys, in their order.  Large dictionaries are several times
+ * faster this way: the places in memory that all the keys need are asked for first, so
+ * that waiting for one does not hold up the others.  Best with n from 64 to 1024.
+ */
+extern CoreStatus dictionary_add_many(Dictionary *dictionary, const Key *keys, int n, int32_t *numbers);
+
 /* The number of a key, -1 when it is not there. */
 extern int32_t dictionary_find(const Dictionary *dictionary, const Key *key);
 

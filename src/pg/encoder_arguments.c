@@ -138,7 +138,7 @@ record_option(JsonText *json, const Option *option)
 			json_count(json, option->name, *(int *) option->value);
 			break;
 		case OPTION_FLOAT:
-			json_number(json, option->name, *(float *) option->value);
+			json_float(json, option->name, *(float *) option->value);
 			break;
 		case OPTION_BOOL:
 			json_bool(json, option->name, *(bool *) option->value);

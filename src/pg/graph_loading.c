@@ -14,6 +14,7 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/float.h"
+#include "utils/memutils.h"
 
 #include "pg/bridge.h"
 #include "pg/feature_loading.h"
@@ -23,6 +24,7 @@
 
 #define LEAST_NODES 2			/* of each kind: with one there is nothing to rank */
 #define KEYS_BETWEEN_LOOKS 65536
+#define ROWS_PER_BATCH 256
 
 typedef struct Loading
 {
@@ -33,6 +35,13 @@ typedef struct Loading
 	Oid			object_type;
 	Interactions interactions;
 	bool		any_weight;		/* above 0 */
+
+	/* Rows that wait for dictionary_add_many(). */
+	int			waiting;
+	Key			user_keys[ROWS_PER_BATCH];
+	Key			object_keys[ROWS_PER_BATCH];
+	float		weights[ROWS_PER_BATCH];
+	MemoryContext batch_context;	/* bytes of the keys that wait */
 } Loading;
 
 /* Raise what the core met. */
@@ -60,6 +69,38 @@ checked_weight(Loading *loading, const Key *user, const Key *object, Datum value
 	return (float) weight;
 }
 
+/* Number the keys that wait, and keep their interactions. */
+static void
+flush_batch(Loading *loading)
+{
+	int32_t		users[ROWS_PER_BATCH];
+	int32_t		objects[ROWS_PER_BATCH];
+
+	dictionary_add_many(&loading->loaded->users, loading->user_keys, loading->waiting, users);
+	dictionary_add_many(&loading->loaded->objects, loading->object_keys, loading->waiting, objects);
+	for (int i = 0; i < loading->waiting; i++)
+		interactions_add(&loading->interactions, users[i], objects[i], loading->weights[i]);
+	check_core(loading);
+	loading->waiting = 0;
+	MemoryContextReset(loading->batch_context);
+}
+
+/* A key that outlives its row. */
+static Key
+waiting_key(Loading *loading, Oid type, const Key *key)
+{
+	Key			copy = *key;
+
+	if (key_kind(type) == KEY_BYTES)
+	{
+		char	   *bytes = MemoryContextAlloc(loading->batch_context, Max(key->length, 1));
+
+		memcpy(bytes, key->bytes, key->length);
+		copy.bytes = bytes;
+	}
+	return copy;
+}
+
 /* Row function of the interactions: user, object [, weight]. */
 static void
 keep_interaction(void *argument, Datum *values, bool *nulls)
@@ -67,7 +108,7 @@ keep_interaction(void *argument, Datum *values, bool *nulls)
 	Loading    *loading = argument;
 	Key			user;
 	Key			object;
-	float		weight = 1;
+	int			place = loading->waiting;
 
 	if (nulls[0] || nulls[1])
 	{
@@ -76,13 +117,13 @@ keep_interaction(void *argument, Datum *values, bool *nulls)
 	}
 	user = key_from_datum(loading->user_type, values[0]);
 	object = key_from_datum(loading->object_type, values[1]);
-	if (loading->interactions.weights != NULL)
-		weight = checked_weight(loading, &user, &object, values[2], nulls[2]);
-	interactions_add(&loading->interactions,
-					 dictionary_add(&loading->loaded->users, &user),
-					 dictionary_add(&loading->loaded->objects, &object), weight);
-	if (loading->core->status != CORE_OK)
-		check_core(loading);
+	loading->weights[place] = loading->interactions.weights == NULL ? 1 :
+		checked_weight(loading, &user, &object, values[2], nulls[2]);
+	loading->user_keys[place] = waiting_key(loading, loading->user_type, &user);
+	loading->object_keys[place] = waiting_key(loading, loading->object_type, &object);
+	loading->waiting++;
+	if (loading->waiting == ROWS_PER_BATCH)
+		flush_batch(loading);
 }
 
 /* Read all interactions into loading->interactions, in `scratch`. */
@@ -104,8 +145,11 @@ read_interactions(Loading *loading, Arena *arena, Arena *scratch)
 	dictionary_open(&loaded->objects, arena, key_kind(loading->object_type));
 	interactions_open(&loading->interactions, scratch, definition->weight_column != NULL);
 	check_core(loading);
+	loading->batch_context = AllocSetContextCreate(CurrentMemoryContext, "behavpred batch",
+												   ALLOCSET_DEFAULT_SIZES);
 	loaded->rows_read = (int64) source_read(definition->apply_row_security, query, n, types, values,
 											keep_interaction, loading);
+	flush_batch(loading);
 }
 
 /* What the graph leaves out, for the detail of an error. */

@@ -113,7 +113,7 @@ read_rows(const char *query, int n_arguments, Oid *types, Datum *values, const c
 			.rStartup = start_rows,
 			.rShutdown = end_rows,
 			.rDestroy = end_rows,
-			.mydest = DestNone
+			.mydest = DestTuplestore	/* DestNone would mean: rows are thrown away */
 		},
 		.function = function,
 		.argument = argument

@@ -39,6 +39,14 @@ json_number(JsonText *json, const char *name, double value)
 	appendStringInfoString(&json->text, isfinite(value) ? float8out_internal(value) : "null");
 }
 
+/* As short as float4 has it: 0.12 rather than 0.11999999731779099. */
+void
+json_float(JsonText *json, const char *name, float value)
+{
+	json_name(json, name);
+	appendStringInfoString(&json->text, DatumGetCString(DirectFunctionCall1(float4out, Float4GetDatum(value))));
+}
+
 void
 json_count(JsonText *json, const char *name, int64 value)
 {

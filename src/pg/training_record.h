@@ -20,6 +20,7 @@ typedef struct JsonText
 
 extern void json_open(JsonText *json);
 extern void json_number(JsonText *json, const char *name, double value);	/* NaN -> null */
+extern void json_float(JsonText *json, const char *name, float value);	/* finite */
 extern void json_count(JsonText *json, const char *name, int64 value);
 extern void json_bool(JsonText *json, const char *name, bool value);
 extern void json_word(JsonText *json, const char *name, const char *value);
