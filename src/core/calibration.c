@@ -11,6 +11,7 @@
 #define MOST_HALVINGS 40
 #define SMALL_GRADIENT 1e-10	/* the loss is a mean, the scores are standardised */
 #define SMALL_CURVATURE 1e-12
+#define SMALL_DECREASE 1e-13	/* of the loss: what is less drowns in rounding */
 #define LEAST_PROBABILITY 1e-6	/* 1 minus it is still below 1 in single precision */
 
 /* What is known of the cases before fitting. */
@@ -149,7 +150,7 @@ evaluate_platt(PlattFit *fit, PlattSums *total)
 
 /*
  * One damped Newton step: halve it until the loss falls.  Leaves *sums at the new place;
- * false when no step helps any more or the call stops.
+ * false when this was the last step, none helps any more, or the call stops.
  */
 static bool
 platt_step(PlattFit *fit, PlattSums *sums)
@@ -165,6 +166,12 @@ platt_step(PlattFit *fit, PlattSums *sums)
 	double		offset = fit->offset;
 	double		length = 1.0;
 
+	if (-slope < SMALL_DECREASE)
+	{
+		fit->scale += by_scale;
+		fit->offset += by_offset;
+		return false;
+	}
 	for (int i = 0; i < MOST_HALVINGS; i++, length /= 2.0)
 	{
 		PlattSums	tried;
