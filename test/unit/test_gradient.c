@@ -4,7 +4,7 @@
  *
  * The scalar is the mean loss of one fixed batch, as training computes it.  For each group
  * of parameters (ID embeddings, one layer's mapping ...) its derivative along a random
- * direction, and along the gradient itself, is compared with the gradient's own
+ * direction, or along the gradient itself, is compared with the gradient's own
  * projection.  Numbers are float32, so the differences are of fourth order in a large
  * step: they agree to about 1e-3, and a wrong term is off by far more.  The leaky ReLU of
  * the linear mapping has a kink, so a step that moves any number over it is halved.
@@ -103,7 +103,6 @@ typedef struct Case
 	Network		network;
 	Loss		loss;
 	int			count;			/* positives of the batch */
-	int			skipped;		/* directions with a kink close by */
 	Group		groups[MAX_GROUPS];
 	int			n_groups;
 	float	   *gradients;		/* at the parameters the case was opened with */
@@ -295,10 +294,11 @@ open_case(Case *c, const Configuration *configuration)
 	const Size *size = configuration->size != NULL ? configuration->size : &small;
 
 	c->configuration = *configuration;
-	c->n_groups = c->skipped = 0;
+	c->n_groups = 0;
 	host_open(&c->host, 1);
 	c->host.core.portable = configuration->portable;
 	arena_open(&c->arena, &c->host.core);
+	core_start_workers(&c->host.core);	/* the library of matrix products gets one thread */
 	sample_graph(&c->arena, size->n_users, size->n_objects, size->interactions, configuration->weighted, 5, &c->graph);
 	assert_degrees_are_mixed(&c->graph);
 	sample_features(&c->arena, size->n_users, 5, 6, &c->users);
@@ -322,6 +322,7 @@ open_case(Case *c, const Configuration *configuration)
 static void
 close_case(Case *c)
 {
+	core_stop_workers(&c->host.core);
 	arena_close(&c->arena);
 	host_assert_clean(&c->host);
 }
@@ -357,19 +358,16 @@ loss_at(Case *c, const Group *group, const float *saved, double step)
 	return signs_stay(c, false) ? loss : NAN;
 }
 
-/* Central difference of fourth order: moves of `step` and of twice as much. */
+/* Loss ahead of the present parameters less that behind them. */
 static double
 difference(Case *c, const Group *group, const float *saved, double step)
 {
-	double		near = loss_at(c, group, saved, step) - loss_at(c, group, saved, -step);
-	double		far = loss_at(c, group, saved, 2 * step) - loss_at(c, group, saved, -2 * step);
-
-	return (8 * near - far) / (12 * step);
+	return loss_at(c, group, saved, step) - loss_at(c, group, saved, -step);
 }
 
 /*
- * Derivative along the direction, by the longest step that meets no kink and gives the
- * same as its half; NaN when there is none.
+ * Derivative along the direction by differences of fourth order: the longest step that
+ * meets no kink and gives the same as its half; NaN when there is none.
  */
 static double
 measured_derivative(Case *c, const Group *group, double *step)
@@ -378,12 +376,15 @@ measured_derivative(Case *c, const Group *group, double *step)
 	float	   *saved = arena_floats(&c->arena, group_size(group));
 	double		coarse = NAN;
 	double		fine = NAN;
+	double		far,
+				near;
 
 	memcpy(saved, c->network.parameters + group->start, bytes);
-	for (*step = LONGEST_STEP; *step >= SHORTEST_STEP; *step /= 2)
+	far = difference(c, group, saved, 2 * LONGEST_STEP);
+	for (*step = LONGEST_STEP; *step >= SHORTEST_STEP; *step /= 2, far = near, coarse = fine)
 	{
-		coarse = fine;
-		fine = difference(c, group, saved, *step);
+		near = difference(c, group, saved, *step);
+		fine = (8 * near - far) / (12 * *step);
 		if (fabs(coarse - fine) <= LOSS_NOISE / *step + 0.001 * fabs(fine))
 			break;
 	}
@@ -393,7 +394,8 @@ measured_derivative(Case *c, const Group *group, double *step)
 }
 
 /* How far the gradient's projection is from the measured derivative, relative to the
- * larger of the projection and what a random direction has of the gradient. */
+ * larger of the projection and what a random direction has of the gradient; NaN when a
+ * kink is too close to measure. */
 static double
 direction_error(Case *c, const Group *group)
 {
@@ -402,11 +404,6 @@ direction_error(Case *c, const Group *group)
 	double		step;
 	double		measured = measured_derivative(c, group, &step);
 
-	if (isnan(measured))
-	{
-		c->skipped++;
-		return 0;
-	}
 	for (size_t i = 0; i < group_size(group); i++)
 	{
 		double		gradient = c->gradients[group->start + i];
@@ -414,22 +411,19 @@ direction_error(Case *c, const Group *group)
 		projection += gradient * c->direction[i];
 		length += gradient * gradient;
 	}
+	if (isnan(measured))
+		return NAN;
 	return fmax(0, fabs(measured - projection) - LOSS_NOISE / step) /
 		(fmax(fabs(projection), sqrt(length / group_size(group))) + 1e-6);
 }
 
-/* The larger error of both kinds of direction. */
+/* Along the gradient, which shows every wrong size, or along a random direction, which
+ * shows what has no part in the gradient but should. */
 static double
-group_error(Case *c, const Group *group, uint64_t seed)
+group_error(Case *c, const Group *group, bool along_gradient, uint64_t seed)
 {
-	double		along,
-				across;
-
-	choose_direction(c, group, true, 0);
-	along = direction_error(c, group);
-	choose_direction(c, group, false, seed);
-	across = direction_error(c, group);
-	return fmax(along, across);
+	choose_direction(c, group, along_gradient, seed);
+	return direction_error(c, group);
 }
 
 static void
@@ -470,14 +464,14 @@ sweep_configuration(Sweep *sweep, const Configuration *configuration, uint64_t s
 	assert_filling_has_no_gradient(&c);
 	for (int g = 0; g < c.n_groups; g++)
 	{
-		double		error = group_error(&c, &c.groups[g], seed + g);
+		double		error = group_error(&c, &c.groups[g], (seed + g) % 2, seed + g);
 
-		if (!(error <= TOLERANCE))
+		if (error > TOLERANCE)
 			print_configuration(configuration, &c.groups[g], error);
+		sweep->skipped += isnan(error);
 		sweep->worst = fmax(sweep->worst, error);
-		sweep->checked += 2;
+		sweep->checked++;
 	}
-	sweep->skipped += c.skipped;
 	close_case(&c);
 }
 
@@ -529,7 +523,8 @@ every_shape(void **state)
 		Configuration configuration = {
 			.routing = i % 3, .attention = i / 3 % 3,
 			.mapping = i / 9 % 2 == 0 ? MAPPING_IDENTITY : MAPPING_LINEAR,
-			.rounds = 1 + i / 18 % 3, .layers = 1 + turn % 3, .shape = shapes[i / 54],
+			.rounds = 1 + i / 18 % 3, .layers = 1 + turn % (i / 54 < SMALL_SHAPES ? 3 : 2),
+			.shape = shapes[i / 54],
 			.features = turn / 3 % FEATURE_CASES, .layer_mean = turn >> 60 & 1,
 			.loss = turn >> 61 & 1, .weighted = turn >> 62 & 1, .portable = turn >> 63,
 		};
@@ -559,7 +554,18 @@ several_groups_of_positives(void **state)
 	assert_sweep_is_good(&sweep);
 }
 
-/* The check itself: one part in fifty more or less in any group is too much, and so are
+/* The largest error of directions of both kinds, those that meet a kink left out. */
+static double
+largest_error(Case *c, const Group *group)
+{
+	double		error = group_error(c, group, true, 0);
+
+	for (int seed = 0; seed < 3; seed++)
+		error = fmax(error, group_error(c, group, false, seed));
+	return error;
+}
+
+/* The check itself: one part in twenty more or less in any group is too much, and so are
  * two numbers that have changed places. */
 static void
 wrong_gradients_are_found(void **state)
@@ -578,10 +584,10 @@ wrong_gradients_are_found(void **state)
 		float	   *gradients = c.gradients + group->start;
 		size_t		n = group_size(group);
 
-		assert_true(group_error(&c, group, g) <= TOLERANCE);
+		assert_true(largest_error(&c, group) <= TOLERANCE);
 		for (size_t i = 0; i < n; i++)
-			gradients[i] *= 1.02f;
-		assert_true(group_error(&c, group, g) > TOLERANCE);
+			gradients[i] *= 1.05f;
+		assert_true(largest_error(&c, group) > TOLERANCE);
 		compute_gradients(&c);
 		for (size_t i = 0; i < n / 2; i++)
 		{
@@ -590,7 +596,7 @@ wrong_gradients_are_found(void **state)
 			gradients[i] = gradients[n - 1 - i];
 			gradients[n - 1 - i] = saved;
 		}
-		assert_true(group_error(&c, group, g) > TOLERANCE);
+		assert_true(largest_error(&c, group) > TOLERANCE);
 		compute_gradients(&c);
 	}
 	close_case(&c);
