@@ -86,7 +86,7 @@ dictionary_open(Dictionary *dictionary, Arena *arena, KeyKind kind)
 	dictionary->kind = kind;
 	dictionary->capacity = INITIAL_CAPACITY;
 	dictionary->n_slots = INITIAL_SLOTS;
-	dictionary->slots = arena_allocate(arena, INITIAL_SLOTS, sizeof(int32_t));
+	dictionary->slots = arena_allocate(arena, INITIAL_SLOTS, sizeof(DictionarySlot));
 	if (kind == KEY_INTEGER)
 		dictionary->integers = arena_allocate(arena, INITIAL_CAPACITY, sizeof(int64_t));
 	else
@@ -96,7 +96,7 @@ dictionary_open(Dictionary *dictionary, Arena *arena, KeyKind kind)
 		dictionary->pool_capacity = INITIAL_POOL;
 	}
 	if (arena->core->status == CORE_OK)
-		memset(dictionary->slots, 0xFF, INITIAL_SLOTS * sizeof(int32_t));
+		memset(dictionary->slots, 0xFF, INITIAL_SLOTS * sizeof(DictionarySlot));
 	return arena->core->status;
 }
 
@@ -107,41 +107,56 @@ loop_continues(const Dictionary *dictionary, int64_t round)
 	return round % KEYS_BETWEEN_LOOKS != 0 || core_continues(dictionary->arena->core);
 }
 
-/* The slot that holds the key, or the free one where it belongs. */
-static int64_t
-find_slot(const Dictionary *dictionary, const Key *key)
+/* Half of the hash: the table finds its way by these 32 bits alone. */
+static inline uint32_t
+key_tag(const Dictionary *dictionary, const Key *key)
+{
+	return (uint32_t) (key_hash(dictionary->kind, key) >> 32);
+}
+
+/*
+ * The slot that holds the key, or the free one where it belongs.  Tags are compared
+ * first: they stand side by side, while a look at a key mostly waits for memory.
+ */
+static DictionarySlot *
+find_slot(const Dictionary *dictionary, const Key *key, uint32_t tag)
 {
 	int64_t		mask = dictionary->n_slots - 1;
-	int64_t		slot = (int64_t) (key_hash(dictionary->kind, key) & (uint64_t) mask);
+	int64_t		place = tag & mask;
 
-	while (dictionary->slots[slot] != FREE_SLOT && !key_equals(dictionary, dictionary->slots[slot], key))
-		slot = (slot + 1) & mask;
-	return slot;
+	for (;; place = (place + 1) & mask)
+	{
+		DictionarySlot *slot = &dictionary->slots[place];
+
+		if (slot->number == FREE_SLOT || (slot->tag == tag && key_equals(dictionary, slot->number, key)))
+			return slot;
+	}
 }
 
 int32_t
 dictionary_find(const Dictionary *dictionary, const Key *key)
 {
-	return dictionary->slots[find_slot(dictionary, key)];
+	return find_slot(dictionary, key, key_tag(dictionary, key))->number;
 }
 
-/* Enter all keys into a fresh table; they are known to differ. */
+/* Move all entries into a larger table. */
 static bool
-fill_slots(const Dictionary *dictionary, int32_t *slots, int64_t n_slots)
+fill_slots(const Dictionary *dictionary, DictionarySlot *slots, int64_t n_slots)
 {
 	int64_t		mask = n_slots - 1;
 
-	memset(slots, 0xFF, (size_t) n_slots * sizeof(int32_t));
-	for (int32_t number = 0; number < dictionary->count; number++)
+	memset(slots, 0xFF, (size_t) n_slots * sizeof(DictionarySlot));
+	for (int64_t old = 0; old < dictionary->n_slots; old++)
 	{
-		Key			key = dictionary_key(dictionary, number);
-		int64_t		slot = (int64_t) (key_hash(dictionary->kind, &key) & (uint64_t) mask);
+		int64_t		place = dictionary->slots[old].tag & mask;
 
-		while (slots[slot] != FREE_SLOT)
-			slot = (slot + 1) & mask;
-		slots[slot] = number;
-		if (!loop_continues(dictionary, number))
+		if (!loop_continues(dictionary, old))
 			return false;
+		if (dictionary->slots[old].number == FREE_SLOT)
+			continue;
+		while (slots[place].number != FREE_SLOT)
+			place = (place + 1) & mask;
+		slots[place] = dictionary->slots[old];
 	}
 	return true;
 }
@@ -151,11 +166,11 @@ static bool
 reserve_slot(Dictionary *dictionary)
 {
 	int64_t		n_slots = 2 * dictionary->n_slots;
-	int32_t    *slots;
+	DictionarySlot *slots;
 
 	if (3 * ((int64_t) dictionary->count + 1) <= 2 * dictionary->n_slots)
 		return true;
-	slots = arena_allocate(dictionary->arena, (size_t) n_slots, sizeof(int32_t));
+	slots = arena_allocate(dictionary->arena, (size_t) n_slots, sizeof(DictionarySlot));
 	if (slots == NULL)
 		return false;
 	if (!fill_slots(dictionary, slots, n_slots))
@@ -247,55 +262,66 @@ append_key(Dictionary *dictionary, const Key *key)
 	return number;
 }
 
-int32_t
-dictionary_add(Dictionary *dictionary, const Key *key)
+/* dictionary_add() of a key whose tag is known. */
+static int32_t
+add_tagged(Dictionary *dictionary, const Key *key, uint32_t tag)
 {
-	int64_t		slot = find_slot(dictionary, key);
+	DictionarySlot *slot = find_slot(dictionary, key, tag);
 
-	if (dictionary->slots[slot] != FREE_SLOT)
-		return dictionary->slots[slot];
+	if (slot->number != FREE_SLOT)
+		return slot->number;
 
 	if (!reserve_slot(dictionary) || !reserve_number(dictionary) ||
 		(dictionary->kind == KEY_BYTES && !reserve_bytes(dictionary, key->length)))
 		return -1;
-	slot = find_slot(dictionary, key);	/* the table may have moved */
-	dictionary->slots[slot] = append_key(dictionary, key);
-	return dictionary->slots[slot];
+	slot = find_slot(dictionary, key, tag); /* the table may have moved */
+	slot->tag = tag;
+	slot->number = append_key(dictionary, key);
+	return slot->number;
 }
 
-/* Ask for the slot where the search for a key begins. */
-static inline int64_t
-prefetch_slot(const Dictionary *dictionary, const Key *key)
+int32_t
+dictionary_add(Dictionary *dictionary, const Key *key)
 {
-	int64_t		slot = (int64_t) (key_hash(dictionary->kind, key) & (uint64_t) (dictionary->n_slots - 1));
-
-	__builtin_prefetch(&dictionary->slots[slot]);
-	return slot;
+	return add_tagged(dictionary, key, key_tag(dictionary, key));
 }
 
-/* Ask for the key that stands in the slot. */
-static inline void
-prefetch_key(const Dictionary *dictionary, int64_t slot)
+/* Ask for the key that the search for a tag will compare. */
+static void
+prefetch_key(const Dictionary *dictionary, uint32_t tag)
 {
-	int32_t		number = dictionary->slots[slot];
+	int64_t		mask = dictionary->n_slots - 1;
+	int64_t		place = tag & mask;
+	const DictionarySlot *slot = &dictionary->slots[place];
 
-	if (number == FREE_SLOT)
+	while (slot->number != FREE_SLOT && slot->tag != tag)
+	{
+		place = (place + 1) & mask;
+		slot = &dictionary->slots[place];
+	}
+	if (slot->number == FREE_SLOT)
 		return;
 	if (dictionary->kind == KEY_INTEGER)
-		__builtin_prefetch(&dictionary->integers[number]);
+		__builtin_prefetch(&dictionary->integers[slot->number]);
 	else
-		__builtin_prefetch(&dictionary->starts[number]);
+		__builtin_prefetch(&dictionary->starts[slot->number]);
 }
 
 CoreStatus
 dictionary_add_many(Dictionary *dictionary, const Key *keys, int n, int32_t *numbers)
 {
+	/* `numbers` holds the tags until they have been found. */
 	for (int i = 0; i < n; i++)
-		prefetch_slot(dictionary, &keys[i]);
+	{
+		uint32_t	tag = key_tag(dictionary, &keys[i]);
+
+		numbers[i] = (int32_t) tag;
+		__builtin_prefetch(&dictionary->slots[tag & (dictionary->n_slots - 1)]);
+	}
 	for (int i = 0; i < n; i++)
-		prefetch_key(dictionary, prefetch_slot(dictionary, &keys[i]));
+		prefetch_key(dictionary, (uint32_t) numbers[i]);
 	for (int i = 0; i < n; i++)
-		numbers[i] = dictionary_add(dictionary, &keys[i]);
+		numbers[i] = add_tagged(dictionary, &keys[i], (uint32_t) numbers[i]);
 	return dictionary->arena->core->status;
 }
 
@@ -409,8 +435,8 @@ renumber_slots(Dictionary *dictionary, const int32_t *new_numbers)
 {
 	for (int64_t slot = 0; slot < dictionary->n_slots && loop_continues(dictionary, slot); slot++)
 	{
-		if (dictionary->slots[slot] != FREE_SLOT)
-			dictionary->slots[slot] = new_numbers[dictionary->slots[slot]];
+		if (dictionary->slots[slot].number != FREE_SLOT)
+			dictionary->slots[slot].number = new_numbers[dictionary->slots[slot].number];
 	}
 }
 

@@ -26,6 +26,13 @@ typedef struct Key
 	size_t		length;
 } Key;
 
+/* A place of the hash table. */
+typedef struct DictionarySlot
+{
+	uint32_t	tag;			/* half of the key's hash; its low bits are where the search begins */
+	int32_t		number;			/* -1 = free */
+} DictionarySlot;
+
 typedef struct Dictionary
 {
 	Arena	   *arena;
@@ -36,7 +43,7 @@ typedef struct Dictionary
 	size_t	   *starts;			/* KEY_BYTES: count + 1 offsets into pool */
 	char	   *pool;
 	size_t		pool_capacity;
-	int32_t    *slots;			/* hash table, linear probing, -1 = free */
+	DictionarySlot *slots;		/* hash table, linear probing */
 	int64_t		n_slots;		/* a power of two, at least 1.5 * count */
 } Dictionary;
 

@@ -76,6 +76,39 @@ integers_get_numbers_in_order_of_arrival(void **state)
 	host_assert_clean(&host);
 }
 
+/* By batches, repeats and growth within one batch included, as one by one. */
+static void
+batches_number_as_single_keys_do(void **state)
+{
+	const KeyKind kinds[] = {KEY_INTEGER, KEY_BYTES};
+
+	(void) state;
+	for (int kind = 0; kind < 2; kind++)
+	{
+		static char buffers[2 * KEYS][64];
+		static Key	keys[2 * KEYS];
+		static int32_t numbers[2 * KEYS];
+		TestHost	host;
+		Arena		arena;
+		Dictionary	single;
+		Dictionary	many;
+
+		host_open(&host, 1);
+		arena_open(&arena, &host.core);
+		dictionary_open(&single, &arena, kinds[kind]);
+		dictionary_open(&many, &arena, kinds[kind]);
+		for (int i = 0; i < 2 * KEYS; i++)
+			keys[i] = kinds[kind] == KEY_INTEGER ? integer_key(i % KEYS * 7919) : mixed_key(i * 3 % KEYS, buffers[i]);
+		for (int i = 0; i < 2 * KEYS; i += 1000)
+			assert_int_equal(dictionary_add_many(&many, keys + i, 1000, numbers + i), CORE_OK);
+		for (int i = 0; i < 2 * KEYS; i++)
+			assert_int_equal(dictionary_add(&single, &keys[i]), numbers[i]);
+		assert_int_equal(single.count, many.count);
+		arena_close(&arena);
+		host_assert_clean(&host);
+	}
+}
+
 static void
 bytes_differ_by_length_and_content(void **state)
 {
@@ -390,6 +423,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(integers_get_numbers_in_order_of_arrival),
+		cmocka_unit_test(batches_number_as_single_keys_do),
 		cmocka_unit_test(bytes_differ_by_length_and_content),
 		cmocka_unit_test(many_keys_survive_growth),
 		cmocka_unit_test(hash_depends_on_the_key_alone),
