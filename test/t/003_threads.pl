@@ -15,7 +15,7 @@ $node->safe_psql('postgres', q{
 
 my %networks = (
 	'claim 5' => [ 'demo', '{}' ],
-	'each centre, additive attention' => [ 'demo', '{"routing": "each_centre", "attention": "additive"}' ],
+	'each centre, additive attention' => [ 'demo', '{"routing": "disengcn", "attention": "additive"}' ],
 	'features' => [ 'described', '{}' ]);
 
 foreach my $name (sort keys %networks)

@@ -13,7 +13,7 @@ make_graph($node, 'users => 12000, objects => 1000, targets => 2, events_per_use
 
 $node->safe_psql('postgres', source_file('test/demo/measure.sql'));
 
-foreach my $routing ('own_centre', 'each_centre')
+foreach my $routing ('claim', 'disengcn')
 {
 	my (undef, $error) = timed_query($session, qq{
 		SELECT behavpred.train_graph('demo', threads => 2, seed => 1, options => '{"routing": "$routing"}')});
