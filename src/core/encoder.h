@@ -54,8 +54,8 @@ typedef struct EncoderOptions
 	float		routing_temperature;	/* tau of the routing softmax, > 0 */
 	AttentionRule attention;
 	int			attention_width;	/* rows of W_s and W_d, 1 .. 256 */
-	float		neighbour_scale;	/* factor of symmetric or off second weights, > 0: how much the
-									 * neighbours count beside the node itself */
+	float		neighbour_scale;	/* how much neighbours count beside the node itself, > 0; 1 = as in
+									 * plain propagation when routing is even */
 	MappingRule mapping;
 	bool		layer_mean;		/* read out the mean of all layers instead of the last */
 	bool		full_gradient;	/* false: routing weights are constants in the backward pass */

@@ -89,6 +89,7 @@ typedef struct AttentionTask
 	const float *nu;
 	const float *entry_weights;	/* interaction weights: their logarithm is added; NULL = none */
 	float	   *scores;			/* out: normalised second weights, one for each entry */
+	float		scale;			/* what the layer multiplies them by */
 
 	/* backward */
 	float	   *score_gradient; /* in: gradient of the second weights; out: of the raw scores */

@@ -69,7 +69,7 @@ kernel_attention_backward_centre(const AttentionTask *t, int32_t first, int32_t 
 		for (int64_t e = begin; e < end; e++)
 			mean += t->scores[e] * t->score_gradient[e];
 		for (int64_t e = begin; e < end; e++)
-			t->score_gradient[e] = t->scores[e] * (t->score_gradient[e] - mean);
+			t->score_gradient[e] = t->scale * t->scores[e] * (t->score_gradient[e] - mean);
 
 		for (int d = 0; d < t->width; d += L)
 		{

@@ -226,6 +226,7 @@ attention_task(Network *network, int l)
 		.own = layer->own, .other = layer->other,
 		.nu = network->parameters + network->layout.attention_nu[l],
 		.entry_weights = network->graph->weights, .scores = layer->second_weights,
+		.scale = network->node_scale[0],	/* the same for all nodes with additive attention */
 		.score_gradient = network->weight_gradient,
 		.own_gradient = network->own_gradient, .other_gradient = network->other_gradient,
 	};

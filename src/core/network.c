@@ -183,18 +183,23 @@ weighted_degree(const Graph *graph, int32_t v)
 	return sum;
 }
 
-/* Second weights without parameters: symmetric 1 / sqrt(d_v d_u), off 1 / d_v. */
+/*
+ * The factors of second weights that need no learning: symmetric 1 / sqrt(d_v d_u), off
+ * 1 / d_v, additive 1 (the scores are normalised already).  With routing they are
+ * multiplied by the number of subspaces, because first weights are 1 / factors on average:
+ * an even split then weighs neighbours as plain propagation does (our choice).
+ */
 static CoreStatus
 set_scales(Network *network, Arena *arena)
 {
 	const Graph *graph = network->graph;
-	bool		symmetric = network->options->attention == ATTENTION_SYMMETRIC;
+	AttentionRule attention = network->options->attention;
 	double		scale = network->options->neighbour_scale;
 
-	if (network->options->attention == ATTENTION_ADDITIVE)
-		return CORE_OK;
+	if (network->options->routing != ROUTING_OFF)
+		scale *= network->options->factors;
 	network->node_scale = arena_floats(arena, graph->n_nodes);
-	if (symmetric)
+	if (attention == ATTENTION_SYMMETRIC)
 		network->neighbour_scale = arena_floats(arena, graph->n_nodes);
 	if (network->core->status != CORE_OK)
 		return network->core->status;
@@ -203,9 +208,10 @@ set_scales(Network *network, Arena *arena)
 		double		degree = weighted_degree(graph, v);
 		double		inverse = degree > 0 ? 1 / degree : 0;
 
-		network->node_scale[v] = (float) (scale * (symmetric ? sqrt(inverse) : inverse));
-		if (symmetric)
+		if (attention == ATTENTION_SYMMETRIC)
 			network->neighbour_scale[v] = (float) sqrt(inverse);
+		network->node_scale[v] = (float) (scale * (attention == ATTENTION_ADDITIVE ? 1 :
+												   attention == ATTENTION_SYMMETRIC ? sqrt(inverse) : inverse));
 	}
 	return CORE_OK;
 }
