@@ -170,7 +170,11 @@ sort_by_user(Core *core, const SideLists *by_object, SideLists *by_user)
 	return CORE_OK;
 }
 
-/* Collapse equal neighbours of each list, adding their weights.  Returns how many fell. */
+/*
+ * Collapse equal neighbours of each list, adding their weights.  Returns how many fell.
+ * Sums are taken in double, where floats of like size add up exactly, so that the order
+ * in which the rows were read does not show.
+ */
 static int64_t
 collapse_duplicates(SideLists *lists)
 {
@@ -179,26 +183,22 @@ collapse_duplicates(SideLists *lists)
 
 	for (int32_t i = 0; i < lists->n; i++)
 	{
-		int64_t		begin = lists->starts[i];
 		int64_t		end = lists->starts[i + 1];
-		int64_t		first = kept;
+		int64_t		j = lists->starts[i];
 
-		for (int64_t j = begin; j < end; j++)
+		lists->starts[i] = kept;
+		while (j < end)
 		{
-			float		weight = lists->weights != NULL ? lists->weights[j] : 1;
+			int32_t		item = lists->items[j];
+			double		weight = 0;
 
-			if (kept > first && lists->items[kept - 1] == lists->items[j])
-			{
-				if (lists->weights != NULL)
-					lists->weights[kept - 1] += weight;
-				continue;
-			}
-			lists->items[kept] = lists->items[j];
+			for (; j < end && lists->items[j] == item; j++)
+				weight += lists->weights != NULL ? lists->weights[j] : 1;
+			lists->items[kept] = item;
 			if (lists->weights != NULL)
-				lists->weights[kept] = weight;
+				lists->weights[kept] = (float) weight;
 			kept++;
 		}
-		lists->starts[i] = first;
 	}
 	lists->starts[lists->n] = kept;
 	return total - kept;
