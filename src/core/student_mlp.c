@@ -20,6 +20,8 @@
 #define SHARD_ROWS 64
 #define SHARDS_PER_ROUND 16
 #define PARAMETERS_PER_SHARD 16384
+#define BETA1 0.9				/* Adam's, as in the kernel */
+#define BETA2 0.999
 
 typedef struct Mlp
 {
@@ -322,8 +324,8 @@ adam_step(Mlp *mlp, int64_t step, int64_t steps)
 	double		progress = (double) (step - 1) / (double) steps;
 	double		rate = mlp->fit->options->learning_rate * 0.5 * (1.0 + cos(M_PI * progress));
 
-	mlp->adam.step_size = (float) (rate / (1.0 - pow(0.9, (double) step)));
-	mlp->adam.second_scale = (float) (1.0 / (1.0 - pow(0.999, (double) step)));
+	mlp->adam.step_size = (float) (rate / (1.0 - pow(BETA1, (double) step)));
+	mlp->adam.second_scale = (float) (1.0 / (1.0 - pow(BETA2, (double) step)));
 	return core_parallel(mlp->fit->core, parameter_shards(mlp), adam_shard, &task);
 }
 
@@ -384,6 +386,7 @@ student_fit_mlp(const StudentFit *fit, const Student *network, double *parameter
 	mlp.parameters = arena_floats(arena, (size_t) mlp.n_parameters);
 	mlp.adam.parameters = mlp.parameters;
 	mlp.adam.gradients = mlp.gradient;
+	mlp.adam.beta2 = (float) BETA2;
 	mlp.adam.first_moment = arena_allocate_zeroed(arena, (size_t) mlp.n_parameters, sizeof(float));
 	mlp.adam.second_moment = arena_allocate_zeroed(arena, (size_t) mlp.n_parameters, sizeof(float));
 	if (fit->core->status != CORE_OK)
