@@ -235,7 +235,7 @@ raise_over_limit(Core *core, const char *task)
 	ereport(ERROR,
 			(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 			 errmsg("%s needs more than behavpred.max_memory, %s", task, format_bytes(core->memory_limit)),
-			 errdetail_internal("%s", core->detail),
+			 errdetail_internal("%s.", core->detail),
 			 errhint("Raise it: SET behavpred.max_memory = '%s';",
 					 format_bytes(core->memory_limit * 2))));
 }
@@ -250,28 +250,28 @@ raise_status(Core *core, const char *task)
 			ereport(ERROR,
 					(errcode(ERRCODE_OUT_OF_MEMORY),
 					 errmsg("out of memory while %s", task),
-					 errdetail_internal("%s", core->detail),
+					 errdetail_internal("%s.", core->detail),
 					 errhint("Free memory on the server, or use a smaller dimension.")));
 			break;
 		case CORE_DIVERGED:
 			ereport(ERROR,
 					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 					 errmsg("%s met a value that is not finite", task),
-					 errdetail_internal("%s", core->detail),
+					 errdetail_internal("%s.", core->detail),
 					 errhint("Use a smaller learning_rate.")));
 			break;
 		case CORE_CORRUPT:
 			ereport(ERROR,
 					(errcode(ERRCODE_DATA_CORRUPTED),
 					 errmsg("%s met stored bytes that do not decode", task),
-					 errdetail_internal("%s", core->detail),
+					 errdetail_internal("%s.", core->detail),
 					 errhint("Train again to replace them.")));
 			break;
 		default:
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("%s is not possible with these arguments", task),
-					 errdetail_internal("%s", core->detail),
+					 errdetail_internal("%s.", core->detail),
 					 errhint("Change the argument that the detail names.")));
 	}
 }

@@ -216,7 +216,7 @@ training_result(FunctionCallInfo fcinfo, const Training *training)
 	};
 	bool		nulls[lengthof(values)] = {false};
 
-	nulls[3] = isnan(result->best.loss);
+	nulls[3] = result->epochs_run == 0;
 	nulls[4] = isnan(result->best.recall_at_20);
 	nulls[5] = isnan(result->best.ndcg_at_20);
 	return result_record(fcinfo, values, nulls);

@@ -16,12 +16,12 @@
 #define MOST_LETTERS_WRONG 4
 #define LONGEST_WORD 255		/* longer ones are not compared */
 
-/* The nearest name, when at most 4 letters and at most half of the word differ. */
+/* The nearest name, when at most 4 letters and about half of the word differ. */
 const char *
 options_nearest(const char *word, const char *const *names)
 {
 	int			length = (int) strlen(word);
-	int			nearest = Min(MOST_LETTERS_WRONG, length / 2);
+	int			nearest = Min(MOST_LETTERS_WRONG, (length + 1) / 2);
 	const char *result = NULL;
 
 	if (length > LONGEST_WORD)
@@ -111,8 +111,8 @@ number_in_range(const Option *option, const JsonbValue *value)
 	if (!(number >= option->minimum && number <= option->maximum))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("option \"%s\" is out of range: %g", option->name, number),
-				 errdetail("The range is %g to %g.", option->minimum, option->maximum),
+				 errmsg("option \"%s\" is out of range: %.10g", option->name, number),
+				 errdetail("The range is %.10g to %.10g.", option->minimum, option->maximum),
 				 errhint("Give a value in this range, or leave the option out for its default.")));
 	return number;
 }
