@@ -81,7 +81,7 @@ typedef struct EncoderOptions
 } EncoderOptions;
 
 /* Defaults for a graph of this size; see doc/encoder.md for the reasons. */
-extern void encoder_defaults(EncoderOptions *options, const Graph *graph, bool has_features);
+extern void encoder_defaults(EncoderOptions *options, const Graph *graph);
 
 /*
  * Complain about an option that is out of its range, or about a combination that

@@ -10,22 +10,39 @@
 
 #define HELD_OUT_EDGES 10000	/* enough for a validation NDCG with 1 % of noise */
 
-void
-encoder_defaults(EncoderOptions *options, const Graph *graph, bool has_features)
-{
-	double		fraction = (double) HELD_OUT_EDGES / (graph->n_edges > 0 ? graph->n_edges : 1);
+/*
+ * Sizes follow the graph, so that the work for each edge does not.  An epoch is about 50
+ * steps: a propagation, which costs as much as all edges, is then paid for by a 50th of
+ * them in the loss.  About 500 steps in all are needed for Adam to settle from a spectral
+ * start, so a graph too small for 50 steps of at least 256 edges gets more epochs.
+ */
+#define STEPS_OF_AN_EPOCH 50
+#define STEPS_IN_ALL 500
 
-	(void) has_features;
+static int
+between(double value, int low, int high)
+{
+	return value < low ? low : value > high ? high : (int) value;
+}
+
+void
+encoder_defaults(EncoderOptions *options, const Graph *graph)
+{
+	double		edges = graph->n_edges > 0 ? graph->n_edges : 1;
+	int			batch = between(ceil(edges / STEPS_OF_AN_EPOCH), 256, 1 << 20);
+	int			epochs = between(ceil(STEPS_IN_ALL / ceil(edges / batch)), 10, 100);
+
 	*options = (EncoderOptions) {
 		.dimension = 64, .factors = 4, .layers = 2, .routing_iterations = 2,
-		.routing = ROUTING_OWN_CENTRE, .routing_temperature = 1,
+		.routing = ROUTING_OWN_CENTRE, .routing_temperature = 0.3f,
 		.attention = ATTENTION_SYMMETRIC, .attention_width = 16, .neighbour_scale = 1,
 		.mapping = MAPPING_AUTOMATIC, .id_embeddings = true,
-		.loss = LOSS_SOFTMAX, .epochs = 20, .batch_size = 16384, .negatives = 1024,
-		.learning_rate = 0.03f, .temperature = 0.12f, .initial_bias = 0, .initial_deviation = 0.1f,
-		.spectral_power = 0.5f, .spectral_noise = 0.1f, .adam_beta2 = 0.999f, .patience = 4,
-		.validation_fraction = (float) fmin(0.1, fmax(0.01, fraction)),
+		.loss = LOSS_SOFTMAX, .epochs = epochs, .batch_size = batch, .negatives = 1024,
+		.learning_rate = 0.03f, .temperature = 0.1f, .initial_deviation = 0.1f,
+		.spectral_start = true, .patience = between(epochs / 5, 4, 20),
+		.validation_fraction = (float) fmin(0.1, fmax(0.01, HELD_OUT_EDGES / edges)),
 		.seed = 42,
+		.spectral_power = 0.5f, .spectral_noise = 0.1f, .adam_beta2 = 0.99f,
 	};
 }
 

@@ -68,6 +68,7 @@ json_options(EncoderOptions *options, Option *table)
 		BOOL_OPTION(full_gradient),
 		BOOL_OPTION(id_embeddings),
 		CHOICE_OPTION(loss, loss_words),
+		BOOL_OPTION(spectral_start),
 		FLOAT_OPTION(initial_bias),
 		FLOAT_OPTION(weight_decay)
 	};
@@ -119,7 +120,7 @@ encoder_arguments_read(FunctionCallInfo fcinfo, Core *core, const GraphDefinitio
 {
 	Option		table[MOST_OPTIONS] = {{0}};
 
-	encoder_defaults(options, graph, definition->users != NULL || definition->objects != NULL);
+	encoder_defaults(options, graph);
 	options->seed = PG_ARGISNULL(TRAIN_SEED) ? setting_seed : PG_GETARG_INT64(TRAIN_SEED);
 	json_options(options, table);
 	options_read(PG_ARGISNULL(TRAIN_OPTIONS) ? NULL : PG_GETARG_JSONB_P(TRAIN_OPTIONS), table);

@@ -216,7 +216,7 @@ main(int argc, char **argv)
 	core_open_standalone(&core, threads);
 	arena_open(&arena, &core);
 	load(&core, &arena, argv[1], argv[2], &data);
-	encoder_defaults(&options, &data.graph, false);
+	encoder_defaults(&options, &data.graph);
 	for (int i = 3; i < argc; i++)
 	{
 		char	   *equals = strchr(argv[i], '=');

@@ -202,7 +202,7 @@ spread_parameters(Case *c)
 static void
 set_options(Case *c, const Configuration *configuration, const Size *size)
 {
-	encoder_defaults(&c->options, &c->graph, configuration->features != NO_FEATURES);
+	encoder_defaults(&c->options, &c->graph);
 	c->options.factors = configuration->shape.factors;
 	c->options.dimension = configuration->shape.factors * configuration->shape.part;
 	c->options.layers = configuration->layers;

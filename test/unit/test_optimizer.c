@@ -27,7 +27,7 @@ open_case(Case *c, int threads, bool portable, float weight_decay)
 	c->host.core.portable = portable;
 	arena_open(&c->arena, &c->host.core);
 	sample_graph(&c->arena, 1500, 600, 4000, false, 1, &c->graph);
-	encoder_defaults(&c->options, &c->graph, false);
+	encoder_defaults(&c->options, &c->graph);
 	c->options.weight_decay = weight_decay;
 	c->options.mapping = MAPPING_LINEAR;
 	assert_int_equal(network_open(&c->network, &c->host.core, &c->arena, &c->graph, NULL, NULL,
