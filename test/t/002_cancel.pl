@@ -17,10 +17,19 @@ my $steps = $ENV{BEHAVPRED_LONG} ? 40 : 8;
 
 my $node = start_node('cancel', 'max_parallel_workers_per_gather = 0');
 
-make_graph($node, 'users => 40000, objects => 4000, targets => 1');
+make_graph($node, 'users => 8000, objects => 1000, targets => 1');
+
+# Many users and little else: long to read and to write, quick to train.
 $node->safe_psql('postgres', q{
+	CREATE VIEW wide_events AS
+		SELECT u::bigint AS user_id, 1 + hashint8(u * 7 + i)::bigint % 250 + 250 AS object_id
+		FROM generate_series(1, 150000) AS u, generate_series(1, 3) AS i;
+	SELECT behavpred.create_graph('wide', 'wide_events');
+	SELECT behavpred.train_graph('wide', epochs => 0, dimension => 32);
+	SELECT behavpred.create_target('many', 'wide', object => '250');
+	SELECT behavpred.train_target('many');
 	SELECT behavpred.train_graph('demo', epochs => 1);
-	SELECT behavpred.create_target('campaign', 'demo', object => '4001');
+	SELECT behavpred.create_target('campaign', 'demo', object => '1001');
 	SELECT behavpred.train_target('campaign')});
 my $vectors = embedding_digest($node, 'demo');
 my $model = model_digest($node, 'campaign');
@@ -104,17 +113,16 @@ sub signals
 	$victim->{run}->kill_kill;
 }
 
-my $train = q{SELECT behavpred.train_graph('demo', epochs => 2, threads => 2)};
+my $train = q{SELECT behavpred.train_graph('demo', epochs => 1, threads => 2)};
+my $train_wide = q{SELECT behavpred.train_graph('interrupted', epochs => 0, dimension => 32)};
 my $train_mlp = q{SELECT behavpred.train_target('campaign', model => 'mlp', threads => 2, options => '{"epochs": 200}')};
 
-sweep('create_graph', q{SELECT behavpred.create_graph('interrupted', 'demo.events')});
+sweep('create_graph', q{SELECT behavpred.create_graph('interrupted', 'wide_events')});
 sweep('train_graph', $train);
-sweep('first train_graph of a graph',
-	q{SELECT behavpred.create_graph('interrupted', 'demo.events'); SELECT behavpred.train_graph('interrupted', epochs => 1)});
-sweep('writing embeddings', q{SELECT behavpred.train_graph('demo', epochs => 0)});
-sweep('train_target', q{SELECT behavpred.train_target('campaign', threads => 2)});
+sweep('first train_graph', "SELECT behavpred.create_graph('interrupted', 'wide_events'); $train_wide");
+sweep('train_target', q{SELECT behavpred.train_target('many', threads => 2)});
 sweep('train_target, mlp', $train_mlp);
-sweep('audience', q{SELECT count(*) FROM behavpred.audience('campaign', fraction => 1.0)});
+sweep('audience', q{SELECT count(*) FROM behavpred.audience('many', fraction => 1.0)});
 signals('train_graph', $train);
 signals('train_target', $train_mlp);
 

@@ -34,6 +34,9 @@ foreach my $name (sort keys %networks)
 		$first //= $digest;
 		is($digest, $first, "$name: the same vectors with $threads threads");
 	}
+	timed_query($session, qq{
+		SELECT behavpred.train_graph('$graph', epochs => 2, seed => 8, options => '$options')});
+	isnt(embedding_digest($node, $graph), $first, "$name: other vectors with another seed");
 	$session->quit;
 }
 
