@@ -3,7 +3,7 @@
 #	make, make install		build, and install into the PostgreSQL of PG_CONFIG
 #	make demo			see it work [DATA=interactions.csv.gz] [PORT=]
 #	make test			every test; make test-long adds the slow ones
-#	make bench			speed and quality figures
+#	make bench			quality and time of a training [TRAIN=csv TEST=csv] [ARGUMENTS=]
 #	make installcheck		the SQL tests against a server of yours
 #
 # demo, test, test-long and bench are scripts that install what is missing, build a
@@ -36,7 +36,7 @@ test-long:
 	@PG_CONFIG='$(PG_CONFIG)' test/run --long
 
 bench:
-	@PG_CONFIG='$(PG_CONFIG)' test/bench/run
+	@PG_CONFIG='$(PG_CONFIG)' test/bench/quality $(if $(TRAIN),'$(TRAIN)' '$(TEST)' $(if $(ARGUMENTS),'$(ARGUMENTS)'))
 
 ifneq ($(if $(MAKECMDGOALS),$(filter-out $(COMMANDS),$(MAKECMDGOALS)),all),)
 
