@@ -55,15 +55,16 @@ PG_CPPFLAGS = -Isrc $(BLAS_CFLAGS)
 PG_CFLAGS = $(OPTFLAGS) -fno-math-errno -fno-trapping-math -Wno-psabi
 SHLIB_LINK = $(BLAS_LIBS) -lm -lpthread
 
-# Hot loops are compiled for several instruction sets; the fastest is chosen at run time.
-ifeq ($(shell uname -m),x86_64)
-src/core/kernels_avx2.o: PG_CFLAGS += -mavx2 -mfma
-endif
-
 # The numbers a training gives must not depend on a second compiler: no LLVM bitcode.
 override with_llvm = no
 
 include $(PGXS)
+
+# Hot loops are compiled for several instruction sets; the fastest is chosen at run time.
+# PGXS has copied PG_CFLAGS into CFLAGS by now, with "override", so this needs it too.
+ifeq ($(shell uname -m),x86_64)
+src/core/kernels_avx2.o: override CFLAGS += -mavx2 -mfma
+endif
 
 # PGXS does not follow headers.
 $(OBJS): $(wildcard src/core/*.h src/pg/*.h)
