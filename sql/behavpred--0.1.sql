@@ -104,6 +104,7 @@ CREATE TABLE trained_model (
   version int NOT NULL CHECK (version > 0),
   owner name NOT NULL DEFAULT current_user,
   run_id bigint NOT NULL REFERENCES training_run ON DELETE CASCADE,
+  graph_run bigint NOT NULL,
   trained_at timestamptz NOT NULL DEFAULT now(),
   model model NOT NULL,
   metrics jsonb NOT NULL,

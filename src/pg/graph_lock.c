@@ -1,6 +1,6 @@
 /*
  * graph_lock.c
- *		One session at a time trains or drops a graph.
+ *		One session at a time trains or drops a graph or a target.
  *
  * An advisory lock, because a row lock would make readers of the catalog wait: key 1
  * names this extension, key 2 is a hash of the graph's name.  Two graphs of the same
@@ -17,7 +17,8 @@
 #include "pg/graph_lock.h"
 #include "pg/reader.h"
 
-#define LOCK_CLASS 0x62706772	/* "bpgr" */
+#define GRAPH_CLASS 0x62706772	/* "bpgr" */
+#define TARGET_CLASS 0x62707467	/* "bptg" */
 #define TWO_KEYS 2				/* how pg_locks marks advisory locks with two keys */
 
 static void
@@ -28,10 +29,10 @@ keep_pid(void *argument, Datum *values, bool *nulls)
 
 /* The process that holds the lock, 0 when it has let go meanwhile. */
 static int
-lock_holder(uint32 key)
+lock_holder(int class, uint32 key)
 {
 	Oid			types[] = {INT8OID, INT8OID, OIDOID};
-	Datum		values[] = {Int64GetDatum(LOCK_CLASS), Int64GetDatum(key), ObjectIdGetDatum(MyDatabaseId)};
+	Datum		values[] = {Int64GetDatum(class), Int64GetDatum(key), ObjectIdGetDatum(MyDatabaseId)};
 	int			pid = 0;
 
 	read_rows("SELECT pid FROM pg_catalog.pg_locks WHERE locktype OPERATOR(pg_catalog.=) 'advisory' "
@@ -42,24 +43,38 @@ lock_holder(uint32 key)
 	return pid;
 }
 
-/* Take the graph's lock; see graph_lock.h. */
-void
-graph_lock(const GraphDefinition *definition)
+/* Take the lock of a graph or target until the end of the transaction, or say who has it. */
+static void
+take_lock(int class, const char *kind, const char *name)
 {
-	uint32		key = hash_bytes((const unsigned char *) definition->name, (int) strlen(definition->name));
+	uint32		key = hash_bytes((const unsigned char *) name, (int) strlen(name));
 	LOCKTAG		tag;
 	int			pid;
 
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, LOCK_CLASS, key, TWO_KEYS);
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, class, key, TWO_KEYS);
 	if (LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL)
 		return;
 
-	pid = lock_holder(key);
+	pid = lock_holder(class, key);
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_IN_USE),
-			 errmsg("graph \"%s\" is being trained or dropped by another session", definition->name),
+			 errmsg("%s \"%s\" is being trained or dropped by another session", kind, name),
 			 pid == 0 ? errdetail("That session has just ended.") :
 			 errdetail("Process %d holds its lock until its transaction ends.", pid),
 			 pid == 0 ? errhint("Run the statement again.") :
 			 errhint("Wait for it, or stop it: SELECT pg_cancel_backend(%d);", pid)));
+}
+
+/* See graph_lock.h. */
+void
+graph_lock(const GraphDefinition *definition)
+{
+	take_lock(GRAPH_CLASS, "graph", definition->name);
+}
+
+/* See graph_lock.h. */
+void
+target_lock(const TargetDefinition *definition)
+{
+	take_lock(TARGET_CLASS, "target", definition->name);
 }

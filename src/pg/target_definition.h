@@ -1,20 +1,23 @@
 /*
  * target_definition.h
- *		What registered_target holds of one target, and its deployed model.
+ *		What registered_target holds of one target.
  */
 #ifndef BEHAVPRED_TARGET_DEFINITION_H
 #define BEHAVPRED_TARGET_DEFINITION_H
 
 #include "postgres.h"
 
-#include "utils/array.h"
+#include "core/dictionary.h"
+#include "pg/graph_definition.h"
 
 typedef struct TargetDefinition
 {
 	char	   *name;
 	char	   *graph;
-	ArrayType  *objects;		/* text[], may be empty */
-	char	   *seeds;			/* quoted relation, or NULL */
+	char	   *owner;
+	int			n_objects;
+	char	  **objects;		/* keys as text; none when the target has seeds only */
+	char	   *seeds;			/* quoted, schema-qualified relation, or NULL */
 	char	   *candidates;
 	char	   *negatives;
 	char	   *horizon;		/* interval as text, or NULL */
@@ -23,5 +26,30 @@ typedef struct TargetDefinition
 
 /* ERRCODE_UNDEFINED_OBJECT with a hint when it is not there or not visible. */
 extern TargetDefinition *target_definition_read(const char *name);
+
+/* The same, and ERRCODE_INSUFFICIENT_PRIVILEGE unless the caller is its owner. */
+extern TargetDefinition *target_definition_owned(const char *name);
+
+/* Keys of the target's objects, parsed: an array of Datums of the graph's object type. */
+extern Datum *target_object_keys(const GraphDefinition *graph, int n_objects, char **objects);
+
+/*
+ * Call function(argument, key) for each user who is known to belong to the target: he did
+ * the behaviour to one of its objects (within the horizon), or is in the seeds relation.
+ * A user may come more than once.
+ */
+typedef void (*UserFunction) (void *argument, const Key *key);
+extern void target_known_users(const TargetDefinition *target, const GraphDefinition *graph,
+							   UserFunction function, void *argument);
+
+/* The users of a relation that holds user keys; `what` names it in messages. */
+extern void relation_users(const GraphDefinition *graph, const char *relation, const char *what,
+						   UserFunction function, void *argument);
+
+/*
+ * SELECT key, embedding, degree FROM the user embeddings, restricted to the users of
+ * `candidates` (a quoted relation) unless it is NULL.
+ */
+extern char *target_candidates_query(const GraphDefinition *graph, const char *candidates);
 
 #endif

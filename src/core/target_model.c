@@ -1,0 +1,416 @@
+/*
+ * target_model.c
+ *		Part the sample, make soft labels and seed weights, fit, calibrate, measure.
+ */
+#include "core/target_model.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/random.h"
+#include "core/vectors.h"
+
+#define CALIBRATION_POINTS 64	/* of an isotonic curve */
+#define CALIBRATION_BINS 10
+
+/* All that one fit holds; arrays have one entry for each user of the sample. */
+typedef struct TargetFit
+{
+	Core	   *core;
+	Arena	   *arena;			/* scratch */
+	const TargetSample *sample;
+	const TargetTeacher *teacher;
+	const TargetOptions *options;
+	int64_t		n;
+	uint8_t    *parts;
+	float	   *labels;
+	double	   *teacher_scores;
+	double	   *centroid_scores;
+	double	   *logits;			/* of the student */
+	int64_t		positives[3];	/* in each part */
+	int64_t		negatives[3];
+	bool		test_is_unseen;
+} TargetFit;
+
+static CoreStatus
+fit_open(TargetFit *fit)
+{
+	fit->n = fit->sample->n_positive + fit->sample->n_negative;
+	fit->parts = arena_allocate(fit->arena, fit->n, 1);
+	fit->labels = arena_floats(fit->arena, fit->n);
+	fit->teacher_scores = arena_doubles(fit->arena, fit->n);
+	fit->centroid_scores = arena_doubles(fit->arena, fit->n);
+	fit->logits = arena_doubles(fit->arena, fit->n);
+	if (fit->core->status != CORE_OK)
+		return fit->core->status;
+	for (int64_t i = 0; i < fit->n; i++)
+		fit->labels[i] = i < fit->sample->n_positive;
+	return CORE_OK;
+}
+
+/* ---- parts -------------------------------------------------------------------------- */
+
+typedef struct PlacedUser
+{
+	uint64_t	order;
+	int64_t		user;
+} PlacedUser;
+
+static int
+compare_places(const void *a, const void *b)
+{
+	const PlacedUser *x = a;
+	const PlacedUser *y = b;
+
+	if (x->order != y->order)
+		return x->order < y->order ? -1 : 1;
+	return (x->user > y->user) - (x->user < y->user);
+}
+
+/*
+ * Deal users first .. first + n - 1 to the parts in the order of a hash of their keys;
+ * those already in the test part (`keep_test`) stay there, and the others are then dealt
+ * to training and calibration only.
+ */
+static CoreStatus
+deal_class(TargetFit *fit, int64_t first, int64_t n, bool keep_test)
+{
+	PlacedUser *users = arena_allocate(fit->arena, n, sizeof(PlacedUser));
+	int64_t		dealt = 0;
+	double		training = keep_test ? 0.75 : 0.6;
+	double		calibration = keep_test ? 1 : 0.8;
+
+	if (users == NULL)
+		return fit->core->status;
+	for (int64_t i = first; i < first + n; i++)
+		if (!keep_test || fit->parts[i] != PART_TEST)
+			users[dealt++] = (PlacedUser)
+			{
+				random_bits(fit->options->seed, RANDOM_SPLIT, fit->sample->hashes[i]), i
+			};
+	qsort(users, dealt, sizeof(PlacedUser), compare_places);
+	for (int64_t i = 0; i < dealt; i++)
+		fit->parts[users[i].user] = i < training * dealt ? PART_TRAINING :
+			i < calibration * dealt ? PART_CALIBRATION : PART_TEST;
+	arena_release(fit->arena, users);
+	return CORE_OK;
+}
+
+static CoreStatus
+deal_parts(TargetFit *fit)
+{
+	const TargetSample *sample = fit->sample;
+	int64_t		unseen = 0;
+
+	for (int64_t i = 0; i < sample->n_positive; i++)
+		unseen += sample->unseen[i] != 0;
+	fit->test_is_unseen = unseen >= TARGET_LEAST_UNSEEN &&
+		sample->n_positive - unseen >= TARGET_LEAST_POSITIVES;
+	for (int64_t i = 0; i < sample->n_positive; i++)
+		fit->parts[i] = fit->test_is_unseen && sample->unseen[i] ? PART_TEST : PART_TRAINING;
+	if (deal_class(fit, 0, sample->n_positive, fit->test_is_unseen) != CORE_OK ||
+		deal_class(fit, sample->n_positive, sample->n_negative, false) != CORE_OK)
+		return fit->core->status;
+	for (int64_t i = 0; i < fit->n; i++)
+		if (fit->labels[i] > 0)
+			fit->positives[fit->parts[i]]++;
+		else
+			fit->negatives[fit->parts[i]]++;
+	return CORE_OK;
+}
+
+static const float *
+user_vector(const TargetFit *fit, int64_t i)
+{
+	return fit->sample->vectors + i * fit->sample->width;
+}
+
+/* Vectors that are all equal tell nobody apart. */
+static CoreStatus
+check_sample(TargetFit *fit)
+{
+	const TargetSample *sample = fit->sample;
+
+	if (sample->n_positive < TARGET_LEAST_POSITIVES || sample->n_negative < TARGET_LEAST_POSITIVES)
+		return core_fail(fit->core, CORE_INVALID, "%lld positive and %lld negative users, at least %d each",
+						 (long long) sample->n_positive, (long long) sample->n_negative,
+						 TARGET_LEAST_POSITIVES);
+	for (int64_t i = 1; i < fit->n; i++)
+		if (memcmp(user_vector(fit, i), user_vector(fit, 0), sample->width * sizeof(float)) != 0)
+			return CORE_OK;
+	return core_fail(fit->core, CORE_INVALID, "the vectors of all %lld users are equal", (long long) fit->n);
+}
+
+/* ---- teacher ------------------------------------------------------------------------- */
+
+/* Mean of the training positives' vectors. */
+static float *
+training_centroid(TargetFit *fit)
+{
+	int			width = fit->sample->width;
+	float	   *centroid = arena_floats(fit->arena, width);
+	double	   *sum = arena_allocate_zeroed(fit->arena, width, sizeof(double));
+
+	if (fit->core->status != CORE_OK)
+		return NULL;
+	for (int64_t i = 0; i < fit->sample->n_positive; i++)
+		if (fit->parts[i] == PART_TRAINING)
+			for (int d = 0; d < width; d++)
+				sum[d] += user_vector(fit, i)[d];
+	for (int d = 0; d < width; d++)
+		centroid[d] = (float) (sum[d] / fit->positives[PART_TRAINING]);
+	return centroid;
+}
+
+/* The best score over the target's objects. */
+static double
+teacher_score(const TargetFit *fit, const float *vector)
+{
+	double		best = -INFINITY;
+
+	for (int o = 0; o < fit->teacher->n_objects; o++)
+		best = fmax(best, vectors_dot(vector, fit->teacher->objects + (size_t) o * fit->sample->width,
+									  fit->sample->width));
+	return best;
+}
+
+static CoreStatus
+score_by_teacher(TargetFit *fit)
+{
+	const float *centroid = training_centroid(fit);
+
+	if (centroid == NULL)
+		return fit->core->status;
+	for (int64_t i = 0; i < fit->n; i++)
+	{
+		double		cosine = vectors_cosine(user_vector(fit, i), centroid, fit->sample->width);
+
+		fit->centroid_scores[i] = isnan(cosine) ? 0 : cosine;
+		fit->teacher_scores[i] = fit->teacher->n_objects > 0 ?
+			teacher_score(fit, user_vector(fit, i)) : fit->centroid_scores[i];
+	}
+	return CORE_OK;
+}
+
+/* The cases of one part: labels, scores, and weights that stand for the population. */
+static CoreStatus
+part_cases(TargetFit *fit, TargetPart part, const double *scores, bool to_population, Cases *cases)
+{
+	int64_t		n = fit->positives[part] + fit->negatives[part];
+	float	   *labels = arena_floats(fit->arena, n);
+	double	   *part_scores = arena_doubles(fit->arena, n);
+	float	   *weights = arena_floats(fit->arena, n);
+	double		population = fit->sample->candidates - fit->sample->population_positives;
+	double		positive_weight = (double) fit->sample->population_positives / fit->positives[part];
+	double		negative_weight = population / fit->negatives[part];
+
+	if (fit->core->status != CORE_OK)
+		return fit->core->status;
+	*cases = (Cases) {0, labels, part_scores, to_population ? weights : NULL};
+	for (int64_t i = 0; i < fit->n; i++)
+		if (fit->parts[i] == part)
+		{
+			labels[cases->n] = fit->labels[i];
+			part_scores[cases->n] = scores[i];
+			weights[cases->n++] = (float) (fit->labels[i] > 0 ? positive_weight : negative_weight);
+		}
+	return CORE_OK;
+}
+
+/*
+ * Scale and offset that turn teacher scores into soft labels at the training part's class
+ * balance.  The network's own calibration has a balanced prior and is shifted; the
+ * centroid has none and is calibrated on the training part.
+ */
+static CoreStatus
+teacher_calibration(TargetFit *fit, double *scale, double *offset)
+{
+	Cases		cases;
+
+	if (fit->teacher->n_objects > 0)
+	{
+		*scale = fit->teacher->scale;
+		*offset = fit->teacher->offset +
+			log((double) fit->positives[PART_TRAINING] / fit->negatives[PART_TRAINING]);
+		return CORE_OK;
+	}
+	if (part_cases(fit, PART_TRAINING, fit->teacher_scores, false, &cases) != CORE_OK)
+		return fit->core->status;
+	return calibration_platt(fit->core, &cases, scale, offset);
+}
+
+/* ---- student ------------------------------------------------------------------------- */
+
+/* The training part as the student reads it. */
+typedef struct TrainingArrays
+{
+	int64_t		n;
+	float	   *vectors;
+	float	   *labels;
+	float	   *soft_labels;
+	float	   *weights;
+} TrainingArrays;
+
+static CoreStatus
+copy_training_part(TargetFit *fit, TrainingArrays *arrays)
+{
+	int			width = fit->sample->width;
+	int64_t		n = fit->positives[PART_TRAINING] + fit->negatives[PART_TRAINING];
+	double		scale;
+	double		offset;
+
+	arrays->n = 0;
+	arrays->vectors = arena_floats(fit->arena, (size_t) n * width);
+	arrays->labels = arena_floats(fit->arena, n);
+	arrays->soft_labels = arena_floats(fit->arena, n);
+	arrays->weights = arena_floats(fit->arena, n);
+	if (fit->core->status != CORE_OK || teacher_calibration(fit, &scale, &offset) != CORE_OK)
+		return fit->core->status;
+	for (int64_t i = 0; i < fit->n; i++)
+		if (fit->parts[i] == PART_TRAINING)
+		{
+			int64_t		place = arrays->n++;
+
+			memcpy(arrays->vectors + place * width, user_vector(fit, i), width * sizeof(float));
+			arrays->labels[place] = fit->labels[i];
+			arrays->soft_labels[place] = (float) (1 / (1 + exp(-(scale * fit->teacher_scores[i] + offset))));
+			arrays->weights[place] = 1;
+		}
+	return CORE_OK;
+}
+
+/* Weights of the seeds, which come first; everybody else keeps 1. */
+static CoreStatus
+weigh_seeds(TargetFit *fit, TrainingArrays *arrays)
+{
+	int64_t		n = fit->positives[PART_TRAINING];
+	double	   *scores;
+
+	if (!fit->options->weigh_seeds)
+		return CORE_OK;
+	scores = arena_doubles(fit->arena, n);
+	if (scores == NULL ||
+		outlier_scores(fit->core, n, fit->sample->width, arrays->vectors, fit->options->seed,
+					   scores) != CORE_OK)
+		return fit->core->status;
+	outlier_weights(n, scores, fit->options->seed_weight_scale, arrays->weights);
+	return CORE_OK;
+}
+
+static CoreStatus
+fit_student(TargetFit *fit, Arena *arena, Student *student)
+{
+	TrainingArrays arrays;
+	StudentSamples samples;
+
+	if (copy_training_part(fit, &arrays) != CORE_OK || weigh_seeds(fit, &arrays) != CORE_OK)
+		return fit->core->status;
+	samples = (StudentSamples) {
+		.n = arrays.n, .width = fit->sample->width, .vectors = arrays.vectors,
+		.labels = arrays.labels, .soft_labels = arrays.soft_labels, .weights = arrays.weights,
+	};
+	if (student_train(fit->core, arena, &samples, &fit->options->student, student) != CORE_OK)
+		return fit->core->status;
+	return student_logits(fit->core, student, fit->sample->vectors, fit->n, fit->logits);
+}
+
+/*
+ * Calibrate on the calibration part, then shift from the class balance of the part that was
+ * calibrated on to that of the candidates: exact for odds, and steadier than weighting
+ * each of a few positives against thousands of negatives.
+ */
+static CoreStatus
+calibrate_student(TargetFit *fit, Arena *arena, Student *student)
+{
+	const TargetSample *sample = fit->sample;
+	TargetPart	part = fit->options->calibration == CALIBRATION_NONE ? PART_TRAINING : PART_CALIBRATION;
+	double		population = sample->candidates - sample->population_positives;
+	Cases		cases;
+
+	student->calibration = fit->options->calibration;
+	student->base_rate = (double) sample->population_positives / sample->candidates;
+	student->prior_shift = log(sample->population_positives / population) -
+		log((double) fit->positives[part] / fit->negatives[part]);
+	if (part_cases(fit, PART_CALIBRATION, fit->logits, false, &cases) != CORE_OK)
+		return fit->core->status;
+	if (fit->options->calibration == CALIBRATION_PLATT)
+		return calibration_platt(fit->core, &cases, &student->scale, &student->offset);
+	if (fit->options->calibration == CALIBRATION_ISOTONIC)
+		return calibration_isotonic(fit->core, arena, &cases, CALIBRATION_POINTS, &student->curve);
+	return CORE_OK;
+}
+
+/* ---- quality --------------------------------------------------------------------------- */
+
+static CoreStatus
+test_auc(TargetFit *fit, const double *scores, double *auc)
+{
+	Cases		cases;
+
+	if (part_cases(fit, PART_TEST, scores, true, &cases) != CORE_OK)
+		return fit->core->status;
+	return metric_auc(fit->core, &cases, auc);
+}
+
+/* Metrics of the probabilities; the logits are overwritten. */
+static CoreStatus
+measure_probabilities(TargetFit *fit, const Student *student, TargetQuality *quality)
+{
+	double		p = student->base_rate;
+	Cases		cases;
+
+	for (int64_t i = 0; i < fit->n; i++)
+		fit->logits[i] = student_probability(student, fit->logits[i]);
+	if (part_cases(fit, PART_TEST, fit->logits, true, &cases) != CORE_OK)
+		return fit->core->status;
+	quality->log_loss = metric_log_loss(&cases);
+	quality->brier = metric_brier(&cases);
+	quality->base_rate = p;
+	quality->prior_log_loss = -p * log(p) - (1 - p) * log(1 - p);
+	return metric_ece(fit->core, &cases, CALIBRATION_BINS, &quality->ece);
+}
+
+static CoreStatus
+measure(TargetFit *fit, const Student *student, TargetQuality *quality)
+{
+	Cases		cases;
+
+	quality->training_positives = fit->positives[PART_TRAINING];
+	quality->training_negatives = fit->negatives[PART_TRAINING];
+	quality->test_positives = fit->positives[PART_TEST];
+	quality->test_negatives = fit->negatives[PART_TEST];
+	quality->test_is_unseen = fit->test_is_unseen;
+	if (part_cases(fit, PART_TEST, fit->logits, true, &cases) != CORE_OK ||
+		metric_auc(fit->core, &cases, &quality->auc) != CORE_OK ||
+		metric_pr_auc(fit->core, &cases, &quality->pr_auc) != CORE_OK ||
+		metric_lift(fit->core, &cases, 0.01, &quality->lift_at_1pct) != CORE_OK ||
+		test_auc(fit, fit->teacher_scores, &quality->teacher_auc) != CORE_OK ||
+		test_auc(fit, fit->centroid_scores, &quality->centroid_auc) != CORE_OK ||
+		test_auc(fit, fit->sample->degrees, &quality->activity_auc) != CORE_OK)
+		return fit->core->status;
+	return measure_probabilities(fit, student, quality);
+}
+
+CoreStatus
+target_fit(Core *core, Arena *arena, const TargetSample *sample,
+		   const TargetTeacher *teacher, const TargetOptions *options,
+		   Student *student, TargetQuality *quality)
+{
+	Arena		scratch;
+	TargetFit	fit = {
+		.core = core, .arena = &scratch, .sample = sample, .teacher = teacher, .options = options,
+	};
+
+	memset(student, 0, sizeof(*student));
+	memset(quality, 0, sizeof(*quality));
+	arena_open(&scratch, core);
+	core_start_workers(core);
+	if (fit_open(&fit) == CORE_OK && check_sample(&fit) == CORE_OK && deal_parts(&fit) == CORE_OK &&
+		score_by_teacher(&fit) == CORE_OK && fit_student(&fit, arena, student) == CORE_OK &&
+		calibrate_student(&fit, arena, student) == CORE_OK)
+		measure(&fit, student, quality);
+	core_stop_workers(core);
+	arena_close(&scratch);
+	return core->status;
+}

@@ -1,0 +1,222 @@
+/*
+ * target_definition.c
+ *		What registered_target holds of one target, and the users it speaks of.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+#include "pg/keys.h"
+#include "pg/reader.h"
+#include "pg/target_definition.h"
+
+static const char definition_query[] =
+"SELECT target, graph, owner::pg_catalog.text, objects, seeds, candidates, negatives, "
+"horizon::pg_catalog.text, deployed_version "
+"FROM behavpred.registered_target WHERE target OPERATOR(pg_catalog.=) $1";
+
+typedef struct DefinitionReading
+{
+	TargetDefinition *definition;	/* NULL until the row came */
+	MemoryContext context;		/* where it lives */
+} DefinitionReading;
+
+/* A text column, NULL when it is NULL. */
+static char *
+text_or_null(Datum value, bool null)
+{
+	return null ? NULL : TextDatumGetCString(value);
+}
+
+/* The elements of a text[] as strings. */
+static void
+keep_objects(TargetDefinition *definition, ArrayType *array)
+{
+	Datum	   *elements;
+
+	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &elements, NULL, &definition->n_objects);
+	definition->objects = palloc(Max(definition->n_objects, 1) * sizeof(char *));
+	for (int i = 0; i < definition->n_objects; i++)
+		definition->objects[i] = TextDatumGetCString(elements[i]);
+}
+
+/* Row function of definition_query. */
+static void
+keep_definition(void *argument, Datum *values, bool *nulls)
+{
+	DefinitionReading *reading = argument;
+	MemoryContext row = MemoryContextSwitchTo(reading->context);
+	TargetDefinition *definition = palloc0(sizeof(TargetDefinition));
+
+	definition->name = TextDatumGetCString(values[0]);
+	definition->graph = TextDatumGetCString(values[1]);
+	definition->owner = TextDatumGetCString(values[2]);
+	keep_objects(definition, DatumGetArrayTypeP(values[3]));
+	definition->seeds = text_or_null(values[4], nulls[4]);
+	definition->candidates = text_or_null(values[5], nulls[5]);
+	definition->negatives = text_or_null(values[6], nulls[6]);
+	definition->horizon = text_or_null(values[7], nulls[7]);
+	definition->deployed_version = nulls[8] ? 0 : DatumGetInt32(values[8]);
+
+	reading->definition = definition;
+	MemoryContextSwitchTo(row);
+}
+
+/* The target of this name. */
+TargetDefinition *
+target_definition_read(const char *name)
+{
+	DefinitionReading reading = {NULL, CurrentMemoryContext};
+	Oid			type = TEXTOID;
+	Datum		value = CStringGetTextDatum(name);
+
+	read_rows(definition_query, 1, &type, &value, NULL, keep_definition, &reading);
+	if (reading.definition == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("target \"%s\" does not exist", name),
+				 errhint("Your targets: SELECT * FROM behavpred.targets; a new one: SELECT behavpred.create_target(...).")));
+	return reading.definition;
+}
+
+/* The target, which must be the caller's own. */
+TargetDefinition *
+target_definition_owned(const char *name)
+{
+	TargetDefinition *definition = target_definition_read(name);
+
+	if (strcmp(definition->owner, GetUserNameFromId(GetUserId(), false)) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("target \"%s\" is owned by \"%s\"", name, definition->owner),
+				 errdetail("Its sources are read as its owner only."),
+				 errhint("SET ROLE %s;", quote_identifier(definition->owner))));
+	return definition;
+}
+
+/* Parse the keys of objects. */
+Datum *
+target_object_keys(const GraphDefinition *graph, int n_objects, char **objects)
+{
+	Datum	   *keys = palloc(Max(n_objects, 1) * sizeof(Datum));
+
+	for (int i = 0; i < n_objects; i++)
+		keys[i] = key_parse(graph->object_key_type, objects[i], "object");
+	return keys;
+}
+
+typedef struct UserReading
+{
+	Oid			key_type;
+	UserFunction function;
+	void	   *argument;
+} UserReading;
+
+/* Row function: the first column is a user's key. */
+static void
+pass_user(void *argument, Datum *values, bool *nulls)
+{
+	UserReading *reading = argument;
+	Key			key;
+
+	if (nulls[0])
+		return;
+	key = key_from_datum(reading->key_type, values[0]);
+	reading->function(reading->argument, &key);
+}
+
+/* Users of a relation that holds user keys. */
+void
+relation_users(const GraphDefinition *graph, const char *relation, const char *what,
+			   UserFunction function, void *argument)
+{
+	Oid			oid = source_relation(relation, graph->apply_row_security);
+	char	   *column = user_key_column(graph, oid, what);
+	UserReading reading = {source_key_column(oid, column, what), function, argument};
+
+	source_read(graph->apply_row_security,
+				psprintf("SELECT %s FROM %s", quote_identifier(column), relation_qualified_name(oid)),
+				0, NULL, NULL, pass_user, &reading);
+}
+
+/* "time >= (SELECT max(time) FROM interactions) - horizon", with the horizon as parameter. */
+static char *
+horizon_condition(const GraphDefinition *graph, int parameter)
+{
+	const char *column = quote_identifier(graph->time_column);
+	Oid			relation = source_relation(graph->interactions, graph->apply_row_security);
+
+	return psprintf(" AND %s OPERATOR(pg_catalog.>=) ((SELECT pg_catalog.max(%s) FROM %s) "
+					"OPERATOR(pg_catalog.-) $%d::pg_catalog.interval)",
+					column, column, relation_qualified_name(relation), parameter);
+}
+
+/* Users that did the behaviour to one of the target's objects. */
+static void
+interaction_users(const TargetDefinition *target, const GraphDefinition *graph,
+				  UserFunction function, void *argument)
+{
+	UserReading reading = {graph->user_key_type, function, argument};
+	Datum	   *keys = target_object_keys(graph, target->n_objects, target->objects);
+	Oid			array_type = get_array_type(graph->object_key_type);
+	char	   *condition;
+	char	   *query;
+	Oid		   *types;
+	Datum	   *values;
+	int			n;
+	int16		length;
+	bool		by_value;
+	char		align;
+
+	/* the query's own parameters come first: ask for their number before naming ours */
+	graph_filtered_query(graph, "1", NULL, &n, &types, &values);
+	condition = psprintf("%s OPERATOR(pg_catalog.=) ANY ($%d)", quote_identifier(graph->object_column), n + 1);
+	if (target->horizon != NULL)
+		condition = psprintf("%s%s", condition, horizon_condition(graph, n + 2));
+	query = graph_filtered_query(graph, quote_identifier(graph->user_column), condition, &n, &types, &values);
+
+	get_typlenbyvalalign(graph->object_key_type, &length, &by_value, &align);
+	types[n] = array_type;
+	values[n++] = PointerGetDatum(construct_array(keys, target->n_objects, graph->object_key_type,
+												  length, by_value, align));
+	if (target->horizon != NULL)
+	{
+		types[n] = TEXTOID;
+		values[n++] = CStringGetTextDatum(target->horizon);
+	}
+	source_read(graph->apply_row_security, query, n, types, values, pass_user, &reading);
+}
+
+/* Users known to belong to the target; see target_definition.h. */
+void
+target_known_users(const TargetDefinition *target, const GraphDefinition *graph,
+				   UserFunction function, void *argument)
+{
+	if (target->n_objects > 0)
+		interaction_users(target, graph, function, argument);
+	if (target->seeds != NULL)
+		relation_users(graph, target->seeds, "seeds", function, argument);
+}
+
+/* The query of candidates; see target_definition.h. */
+char *
+target_candidates_query(const GraphDefinition *graph, const char *candidates)
+{
+	const char *column = quote_identifier(graph->user_column);
+	Oid			table = relation_from_text(graph->user_embeddings);
+	char	   *query = psprintf("SELECT %s, embedding, degree FROM %s", column, relation_qualified_name(table));
+
+	if (candidates != NULL)
+	{
+		Oid			relation = source_relation(candidates, graph->apply_row_security);
+		const char *key = quote_identifier(user_key_column(graph, relation, "candidates"));
+
+		query = psprintf("%s WHERE %s IN (SELECT %s FROM %s)", query, column, key,
+						 relation_qualified_name(relation));
+	}
+	return query;
+}

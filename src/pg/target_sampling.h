@@ -1,0 +1,38 @@
+/*
+ * target_sampling.h
+ *		The users that a target's model is trained on.
+ */
+#ifndef BEHAVPRED_TARGET_SAMPLING_H
+#define BEHAVPRED_TARGET_SAMPLING_H
+
+#include "postgres.h"
+
+#include "core/dictionary.h"
+#include "core/target_model.h"
+#include "pg/target_definition.h"
+
+/* Which edges the graph's training held out; see encoder_holds_out(). */
+typedef struct HeldOutRule
+{
+	uint64		seed;
+	float		fraction;
+} HeldOutRule;
+
+typedef struct SamplingOptions
+{
+	double		negative_ratio; /* negatives for each positive */
+	int64		least_negatives;	/* but at least so many, when there are */
+	uint64		seed;
+	HeldOutRule held_out;
+} SamplingOptions;
+
+/*
+ * One streaming pass over the candidates' embeddings.  Positives are the target's known
+ * users; negatives are the users of its negatives relation, else candidates that are not
+ * positive, those with the smallest hashes of (seed, key), so that the choice does not
+ * depend on the order of rows.  A positive is never a negative.
+ */
+extern void target_sample(Arena *arena, const TargetDefinition *target, const GraphDefinition *graph,
+						  const SamplingOptions *options, TargetSample *sample);
+
+#endif

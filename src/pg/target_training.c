@@ -1,0 +1,424 @@
+/*
+ * target_training.c
+ *		train_target(): sample users, fit the student, store it as the next version.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/lsyscache.h"
+#include "utils/timestamp.h"
+
+#include "pg/bridge.h"
+#include "pg/embedding_storage.h"
+#include "pg/graph_lock.h"
+#include "pg/keys.h"
+#include "pg/options.h"
+#include "pg/reader.h"
+#include "pg/result_rows.h"
+#include "pg/settings.h"
+#include "pg/target_record.h"
+#include "pg/target_sampling.h"
+#include "pg/training_record.h"
+#include "pg/wording.h"
+
+PG_FUNCTION_INFO_V1(behavpred_train_target);
+
+/* The arguments of train_target(), by position. */
+enum
+{
+	ARG_TARGET, ARG_MODEL, ARG_HIDDEN, ARG_SOFT_WEIGHT, ARG_SEED_WEIGHTS, ARG_NEGATIVE_RATIO,
+	ARG_CALIBRATION, ARG_SEED, ARG_THREADS, ARG_OPTIONS
+};
+
+#define FEW_POSITIVES 100		/* below this the measured quality is a guess */
+#define LEAST_NEGATIVES 1000
+#define DEFAULT_NEGATIVE_RATIO 4	/* more add little to a linear model, and cost in proportion */
+
+static const char *const model_words[] = {"logistic", "mlp", NULL};
+static const char *const weight_words[] = {"none", "isolation_forest", NULL};
+static const char *const calibration_words[] = {"none", "platt", "isotonic", NULL};
+static const char *const scale_words[] = {"raw", "mean1", "spread", NULL};
+static const char *const deploy_words[] = {"if_better", "always", "never", NULL};
+
+/* One training from end to end. */
+typedef struct Training
+{
+	TargetDefinition *target;
+	GraphDefinition *graph;
+	Core	   *core;
+	Arena		arena;
+	TargetOptions options;
+	SamplingOptions sampling;
+	int			seed_weight_scale;	/* of the option */
+	int			deploy;
+	TargetTeacher teacher;
+	TargetSample sample;
+	Student		student;
+	TargetQuality quality;
+	TimestampTz started_at;
+} Training;
+
+/* ---- arguments ------------------------------------------------------------------------ */
+
+static void
+require_range(const char *name, double value, double minimum, double maximum)
+{
+	if (!(value >= minimum && value <= maximum))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s is %g", name, value),
+				 errdetail("Its range is %g to %g.", minimum, maximum),
+				 errhint("Leave it out for the default.")));
+}
+
+/* A word of a list; NULL takes the default. */
+static int
+word_argument(FunctionCallInfo fcinfo, int argument, const char *what, const char *const *words, int otherwise)
+{
+	if (PG_ARGISNULL(argument))
+		return otherwise;
+	return options_choice(what, text_to_cstring(PG_GETARG_TEXT_PP(argument)), words);
+}
+
+/* hidden => '{32, 16}' */
+static void
+read_hidden(FunctionCallInfo fcinfo, StudentOptions *student)
+{
+	Datum	   *elements;
+	bool	   *nulls;
+	int			n;
+
+	if (PG_ARGISNULL(ARG_HIDDEN))
+		return;
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(ARG_HIDDEN), INT4OID, sizeof(int32), true, TYPALIGN_INT,
+					  &elements, &nulls, &n);
+	if (student->kind == STUDENT_LOGISTIC || n < 1 || n > STUDENT_MAX_HIDDEN)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("hidden has %d layers", n),
+				 errdetail("A logistic model has none, an mlp 1 to %d.", STUDENT_MAX_HIDDEN),
+				 errhint("SELECT * FROM behavpred.train_target(..., model => 'mlp', hidden => '{32}');")));
+	student->n_hidden = n;
+	for (int i = 0; i < n; i++)
+	{
+		student->hidden[i] = nulls[i] ? 0 : DatumGetInt32(elements[i]);
+		require_range("a width in hidden", student->hidden[i], 1, STUDENT_MAX_HIDDEN_WIDTH);
+	}
+}
+
+static void
+read_student_options(FunctionCallInfo fcinfo, Training *training)
+{
+	StudentOptions *student = &training->options.student;
+	const Option table[] = {
+		{"soft_temperature", OPTION_FLOAT, &student->soft_temperature, 0.01, 100, NULL},
+		{"ridge", OPTION_FLOAT, &student->ridge, 0, 1e6, NULL},
+		{"iterations", OPTION_INT, &student->iterations, 1, 100000, NULL},
+		{"epochs", OPTION_INT, &student->epochs, 1, 100000, NULL},
+		{"batch_size", OPTION_INT, &student->batch_size, 1, 65536, NULL},
+		{"learning_rate", OPTION_FLOAT, &student->learning_rate, 1e-6, 10, NULL},
+		{"seed_weight_scale", OPTION_CHOICE, &training->seed_weight_scale, 0, 0, scale_words},
+		{"deploy", OPTION_CHOICE, &training->deploy, 0, 0, deploy_words},
+		{NULL, OPTION_INT, NULL, 0, 0, NULL}
+	};
+
+	student_defaults(student);
+	student->kind = word_argument(fcinfo, ARG_MODEL, "model", model_words, STUDENT_LOGISTIC);
+	if (student->kind == STUDENT_MLP && student->n_hidden == 0)
+	{
+		student->n_hidden = 1;
+		student->hidden[0] = 32;
+	}
+	if (student->kind == STUDENT_LOGISTIC)
+		student->n_hidden = 0;
+	read_hidden(fcinfo, student);
+	student->soft_weight = PG_ARGISNULL(ARG_SOFT_WEIGHT) ? 0.5f : (float) PG_GETARG_FLOAT8(ARG_SOFT_WEIGHT);
+	require_range("soft_weight", student->soft_weight, 0, 1);
+	options_read(PG_ARGISNULL(ARG_OPTIONS) ? NULL : PG_GETARG_JSONB_P(ARG_OPTIONS), table);
+}
+
+static void
+read_arguments(FunctionCallInfo fcinfo, Training *training)
+{
+	uint64		seed = PG_ARGISNULL(ARG_SEED) ? setting_seed : PG_GETARG_INT64(ARG_SEED);
+	double		ratio = PG_ARGISNULL(ARG_NEGATIVE_RATIO) ? DEFAULT_NEGATIVE_RATIO :
+		PG_GETARG_FLOAT8(ARG_NEGATIVE_RATIO);
+
+	training->seed_weight_scale = SEED_WEIGHT_MEAN_1;
+	training->deploy = DEPLOY_IF_BETTER;
+	read_student_options(fcinfo, training);
+	require_range("negative_ratio", ratio, 0.1, 1000);
+	training->sampling.negative_ratio = ratio;
+	training->sampling.least_negatives = PG_ARGISNULL(ARG_NEGATIVE_RATIO) ? LEAST_NEGATIVES :
+		TARGET_LEAST_POSITIVES;
+	training->sampling.seed = seed;
+	training->options.seed = seed;
+	training->options.student.seed = seed;
+	training->options.weigh_seeds = word_argument(fcinfo, ARG_SEED_WEIGHTS, "seed_weights", weight_words, 1) == 1;
+	training->options.seed_weight_scale = training->seed_weight_scale;
+	training->options.calibration = word_argument(fcinfo, ARG_CALIBRATION, "calibration", calibration_words,
+												  CALIBRATION_PLATT);
+}
+
+/* The options as the run's record keeps them. */
+static char *
+options_json(const Training *training)
+{
+	const StudentOptions *student = &training->options.student;
+	JsonText	json;
+
+	json_open(&json);
+	json_word(&json, "model", model_words[student->kind]);
+	if (student->n_hidden > 0)
+		json_count(&json, "hidden_layers", student->n_hidden);
+	json_float(&json, "soft_weight", student->soft_weight);
+	json_float(&json, "soft_temperature", student->soft_temperature);
+	json_float(&json, "ridge", student->ridge);
+	json_word(&json, "seed_weights", weight_words[training->options.weigh_seeds]);
+	json_word(&json, "seed_weight_scale", scale_words[training->options.seed_weight_scale]);
+	json_number(&json, "negative_ratio", training->sampling.negative_ratio);
+	json_word(&json, "calibration", calibration_words[training->options.calibration]);
+	return json_close(&json);
+}
+
+/* ---- teacher --------------------------------------------------------------------------- */
+
+/* Row function: the graph's run. */
+static void
+keep_graph_run(void *argument, Datum *values, bool *nulls)
+{
+	Training   *training = argument;
+
+	training->sampling.held_out.fraction = nulls[0] ? 0 : DatumGetFloat4(values[0]);
+	training->sampling.held_out.seed = DatumGetInt64(values[1]);
+	training->teacher.scale = nulls[2] ? 1 : DatumGetFloat8(values[2]);
+	training->teacher.offset = nulls[3] ? 0 : DatumGetFloat8(values[3]);
+}
+
+static void
+read_graph_run(Training *training)
+{
+	Oid			type = INT8OID;
+	Datum		value = Int64GetDatum(training->graph->trained_run);
+
+	if (read_rows("SELECT (options OPERATOR(pg_catalog.->>) 'validation_fraction')::pg_catalog.float4, seed, "
+				  "(result OPERATOR(pg_catalog.->>) 'scale')::pg_catalog.float8, "
+				  "(result OPERATOR(pg_catalog.->>) 'offset')::pg_catalog.float8 "
+				  "FROM behavpred.training_run WHERE run_id OPERATOR(pg_catalog.=) $1",
+				  1, &type, &value, NULL, keep_graph_run, training) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the record of the training of graph \"%s\" is gone", training->graph->name),
+				 errdetail("Run " INT64_FORMAT " is not in behavpred.training_run.", training->graph->trained_run),
+				 errhint("SELECT * FROM behavpred.train_graph(%s);", quote_literal_cstr(training->graph->name))));
+}
+
+typedef struct ObjectReading
+{
+	Training   *training;
+	float	   *vectors;
+	int			n;
+	int			room;
+	int			width;
+} ObjectReading;
+
+/* Row function: the vector of one object. */
+static void
+keep_object(void *argument, Datum *values, bool *nulls)
+{
+	ObjectReading *reading = argument;
+	const float *vector;
+	int			width;
+
+	if (nulls[0] || reading->n == reading->room)
+		return;
+	vector = embedding_from_datum(values[0], &width);
+	if (reading->vectors == NULL)
+	{
+		reading->width = width;
+		reading->vectors = arena_floats(&reading->training->arena, (size_t) reading->room * width);
+		bridge_check(reading->training->core, "training target \"%s\"", reading->training->target->name);
+	}
+	if (width == reading->width)
+		memcpy(reading->vectors + (size_t) reading->n++ * width, vector, width * sizeof(float));
+}
+
+/* The vectors of the target's objects, as many as the graph knows. */
+static void
+read_objects(Training *training)
+{
+	const TargetDefinition *target = training->target;
+	const GraphDefinition *graph = training->graph;
+	ObjectReading reading = {.training = training, .room = target->n_objects};
+	Oid			type = get_array_type(graph->object_key_type);
+	Datum		value;
+	int16		length;
+	bool		by_value;
+	char		align;
+
+	if (target->n_objects == 0)
+		return;
+	get_typlenbyvalalign(graph->object_key_type, &length, &by_value, &align);
+	value = PointerGetDatum(construct_array(target_object_keys(graph, target->n_objects, target->objects),
+											target->n_objects, graph->object_key_type, length, by_value, align));
+	read_rows(psprintf("SELECT embedding FROM %s WHERE %s OPERATOR(pg_catalog.=) ANY ($1) ORDER BY %s",
+					   relation_qualified_name(relation_from_text(graph->object_embeddings)),
+					   quote_identifier(graph->object_column), quote_identifier(graph->object_column)),
+			  1, &type, &value, NULL, keep_object, &reading);
+	training->teacher.n_objects = reading.n;
+	training->teacher.objects = reading.vectors;
+	if (reading.n == 0 && target->seeds == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("object \"%s\" has no embedding in graph \"%s\"", target->objects[0], graph->name),
+				 errdetail("It came after the graph was trained, or its interactions no longer count."),
+				 errhint("SELECT * FROM behavpred.train_graph(%s);", quote_literal_cstr(graph->name))));
+}
+
+/* ---- checks of the sample ---------------------------------------------------------------- */
+
+/* Too few users who did it. */
+static void
+refuse_few_positives(const Training *training)
+{
+	const char *name = training->target->name;
+	int64		n = training->sample.n_positive;
+
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("target \"%s\" has %s, at least %d are needed", name,
+					format_counted(n, "positive user"), TARGET_LEAST_POSITIVES),
+			 errdetail("Counted are users who have an embedding and are among the candidates (%s).",
+					   format_count(training->sample.candidates)),
+			 training->target->horizon != NULL ?
+			 errhint("Widen horizon (now %s), or add users by seeds.", training->target->horizon) :
+			 errhint("Name more objects, or add users by seeds => 'a_relation_of_users'.")));
+}
+
+static void
+check_sample(const Training *training)
+{
+	const TargetSample *sample = &training->sample;
+	const char *name = training->target->name;
+
+	if (sample->n_positive < TARGET_LEAST_POSITIVES)
+		refuse_few_positives(training);
+	if (sample->candidates == sample->n_positive)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("every candidate of target \"%s\" is positive", name),
+				 errdetail("All %s did it, so there is nobody to tell them from.",
+						   format_counted(sample->candidates, "candidate")),
+				 errhint("Name more candidates, or a rarer object.")));
+	if (sample->n_negative < TARGET_LEAST_POSITIVES)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("target \"%s\" has %s, at least %d are needed", name,
+						format_counted(sample->n_negative, "negative user"), TARGET_LEAST_POSITIVES),
+				 errdetail("Of %s, " INT64_FORMAT " did it.", format_counted(sample->candidates, "candidate"),
+						   sample->n_positive),
+				 errhint("Name more candidates or negatives, or a larger negative_ratio.")));
+	if (sample->n_positive < FEW_POSITIVES)
+		ereport(WARNING,
+				(errcode(ERRCODE_WARNING),
+				 errmsg("target \"%s\" has only " INT64_FORMAT " positive users", name, sample->n_positive),
+				 errdetail("A fifth of them measures the quality, so that it is a rough guess below %d.",
+						   FEW_POSITIVES)));
+}
+
+/* ---- the training ------------------------------------------------------------------------- */
+
+static void
+sample_and_fit(Training *training)
+{
+	read_graph_run(training);
+	read_objects(training);
+	target_sample(&training->arena, training->target, training->graph, &training->sampling, &training->sample);
+	check_sample(training);
+	if (training->teacher.n_objects == 0)
+		ereport(NOTICE,
+				(errmsg("target \"%s\" has no object with an embedding", training->target->name),
+				 errdetail("The mean of its seeds' vectors stands for it in the soft labels.")));
+	target_fit(training->core, &training->arena, &training->sample, &training->teacher, &training->options,
+			   &training->student, &training->quality);
+	bridge_check(training->core, "training target \"%s\"", training->target->name);
+}
+
+static StoredModel
+store(const Training *training)
+{
+	TargetTraining record = {
+		.target = training->target,
+		.graph = training->graph,
+		.student = &training->student,
+		.quality = &training->quality,
+		.sample = &training->sample,
+		.options = options_json(training),
+		.teacher = training->teacher.n_objects > 0 ? "object" : "seeds",
+		.started_at = training->started_at,
+		.seed = (int64) training->options.seed,
+		.threads = training->core->threads,
+		.deploy = training->deploy
+	};
+
+	return target_model_store(&record);
+}
+
+/* The OUT arguments; what could not be measured is NULL. */
+static Datum
+training_result(FunctionCallInfo fcinfo, const Training *training, const StoredModel *stored)
+{
+	const TargetQuality *q = &training->quality;
+	const double metrics[] = {
+		q->auc, q->pr_auc, q->log_loss, q->ece, q->lift_at_1pct, q->teacher_auc, q->activity_auc
+	};
+	Datum		values[15] = {
+		Int64GetDatum(stored->run_id), Int32GetDatum(stored->version),
+		Int64GetDatum(training->sample.n_positive), Int64GetDatum(training->sample.n_negative)
+	};
+	bool		nulls[15] = {false};
+	int			n = 4;
+
+	for (int i = 0; i < lengthof(metrics); i++, n++)
+	{
+		values[n] = Float8GetDatum(metrics[i]);
+		nulls[n] = isnan(metrics[i]);
+	}
+	values[n++] = Int64GetDatum(q->test_positives);
+	values[n++] = CStringGetTextDatum(q->test_is_unseen ? "unseen" : "in_graph");
+	values[n++] = BoolGetDatum(stored->deployed);
+	values[n] = Float8GetDatum((GetCurrentTimestamp() - training->started_at) / (double) USECS_PER_SEC);
+	return result_record(fcinfo, values, nulls);
+}
+
+/* train_target(target, model, hidden, ...) */
+Datum
+behavpred_train_target(PG_FUNCTION_ARGS)
+{
+	Training	training = {.started_at = GetCurrentTimestamp()};
+	StoredModel stored;
+	Datum		result;
+
+	if (PG_ARGISNULL(ARG_TARGET))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("target must not be NULL"),
+				 errhint("SELECT * FROM behavpred.train_target('buys_42');")));
+	training.target = target_definition_owned(text_to_cstring(PG_GETARG_TEXT_PP(ARG_TARGET)));
+	training.graph = graph_definition_trained(training.target->graph);
+	read_arguments(fcinfo, &training);
+	target_lock(training.target);
+	training.core = bridge_open(threads_argument(fcinfo, ARG_THREADS));
+	arena_open(&training.arena, training.core);
+	sample_and_fit(&training);
+	stored = store(&training);
+	result = training_result(fcinfo, &training, &stored);
+	bridge_close(training.core);
+	return result;
+}
