@@ -12,6 +12,8 @@
 #include <string.h>
 
 #define MOST_BATCH 65536
+#define AUTOMATIC_RIDGE 10.0
+#define MOST_AUTOMATIC_RIDGE 1.0
 #define MOST_ROUNDS 100000		/* of iterations and epochs */
 
 /* A column that varies by less than rounding moves its mean is constant in all but noise. */
@@ -34,7 +36,7 @@ student_defaults(StudentOptions *options)
 		.hidden = {32},
 		.soft_weight = 0.5f,
 		.soft_temperature = 1.0f,
-		.ridge = 0.01f,
+		.ridge = STUDENT_RIDGE_AUTOMATIC,
 		.iterations = 100,
 		.epochs = 60,
 		.batch_size = 256,
@@ -87,7 +89,7 @@ check_options(Core *core, const StudentOptions *options)
 	if (!(options->soft_temperature > 0.0f && options->soft_temperature <= 1e6f))
 		return core_fail(core, CORE_INVALID, "soft_temperature is %g, it must be in (0, 1e6]",
 						 options->soft_temperature);
-	if (!(options->ridge >= 0.0f && options->ridge <= 1e6f))
+	if (options->ridge != STUDENT_RIDGE_AUTOMATIC && !(options->ridge >= 0.0f && options->ridge <= 1e6f))
 		return core_fail(core, CORE_INVALID, "ridge is %g, it must be in [0, 1e6]", options->ridge);
 	if (options->kind == STUDENT_LOGISTIC)
 	{
@@ -99,11 +101,18 @@ check_options(Core *core, const StudentOptions *options)
 	return check_mlp_options(core, options);
 }
 
-/* Labels and weights in their ranges; *sums receives the weight of either label. */
-static CoreStatus
-check_labels(Core *core, const StudentSamples *samples, double sums[2])
+/* For each label: sum of weights, and of their squares. */
+typedef struct LabelSums
 {
-	sums[0] = sums[1] = 0.0;
+	double		weights[2];
+	double		squares[2];
+} LabelSums;
+
+/* Labels and weights in their ranges; *sums is filled. */
+static CoreStatus
+check_labels(Core *core, const StudentSamples *samples, LabelSums *sums)
+{
+	*sums = (LabelSums) {0};
 	for (int64_t i = 0; i < samples->n; i++)
 	{
 		float		label = samples->labels[i];
@@ -118,25 +127,39 @@ check_labels(Core *core, const StudentSamples *samples, double sums[2])
 			!(samples->soft_labels[i] >= 0.0f && samples->soft_labels[i] <= 1.0f))
 			return core_fail(core, CORE_INVALID, "soft label %lld is %g, it must be in [0, 1]",
 							 (long long) (i + 1), samples->soft_labels[i]);
-		sums[label == 1.0f] += weight;
+		sums->weights[label == 1.0f] += weight;
+		sums->squares[label == 1.0f] += (double) weight * weight;
 	}
-	if (!(sums[0] > 0.0 && sums[1] > 0.0))
+	if (!(sums->weights[0] > 0.0 && sums->weights[1] > 0.0))
 		return core_fail(core, CORE_INVALID, "there is no %s sample of positive weight among %lld",
-						 sums[1] > 0.0 ? "negative" : "positive", (long long) samples->n);
+						 sums->weights[1] > 0.0 ? "negative" : "positive", (long long) samples->n);
 	return CORE_OK;
+}
+
+/* The ridge asked for, or one that suits the number of samples. */
+static double
+resolve_ridge(const StudentOptions *options, const LabelSums *sums)
+{
+	double		rarer = fmin(sums->weights[0] * sums->weights[0] / sums->squares[0],
+							 sums->weights[1] * sums->weights[1] / sums->squares[1]);
+
+	if (options->ridge != STUDENT_RIDGE_AUTOMATIC)
+		return options->ridge;
+	return fmin(AUTOMATIC_RIDGE / rarer, MOST_AUTOMATIC_RIDGE);
 }
 
 /* Scales of the two loss terms, and the rate an intercept alone would predict. */
 static void
-scale_losses(StudentFit *fit, const StudentSamples *samples, const double sums[2])
+scale_losses(StudentFit *fit, const StudentSamples *samples, const LabelSums *sums)
 {
 	double		soft_weight = samples->soft_labels != NULL ? fit->options->soft_weight : 0.0;
 	double		temperature = fit->options->soft_temperature;
+	double		weights = sums->weights[0] + sums->weights[1];
 	double		soft_sum = 0.0;
 
-	fit->hard_scale = (1.0 - soft_weight) / (sums[0] + sums[1]);
+	fit->hard_scale = (1.0 - soft_weight) / weights;
 	fit->soft_scale = soft_weight * temperature * temperature / (double) samples->n;
-	fit->base_rate = (1.0 - soft_weight) * sums[1] / (sums[0] + sums[1]);
+	fit->base_rate = (1.0 - soft_weight) * sums->weights[1] / weights;
 	if (soft_weight > 0.0)
 	{
 		for (int64_t i = 0; i < samples->n; i++)
@@ -293,7 +316,7 @@ student_train(Core *core, Arena *arena, const StudentSamples *samples,
 			  const StudentOptions *options, Student *student)
 {
 	Arena		scratch;
-	double		sums[2];
+	LabelSums	sums;
 	StudentFit	fit = {
 		.core = core,
 		.scratch = &scratch,
@@ -308,9 +331,10 @@ student_train(Core *core, Arena *arena, const StudentSamples *samples,
 	if (samples->n < 1 || samples->width < 1 || samples->width > STUDENT_MAX_WIDTH)
 		return core_fail(core, CORE_INVALID, "there are %lld samples of width %d, width must be in 1 .. %d",
 						 (long long) samples->n, samples->width, STUDENT_MAX_WIDTH);
-	if (check_options(core, options) != CORE_OK || check_labels(core, samples, sums) != CORE_OK)
+	if (check_options(core, options) != CORE_OK || check_labels(core, samples, &sums) != CORE_OK)
 		return core->status;
-	scale_losses(&fit, samples, sums);
+	fit.ridge = resolve_ridge(options, &sums);
+	scale_losses(&fit, samples, &sums);
 	shape_network(options, samples->width, student);
 
 	arena_open(&scratch, core);

@@ -5,9 +5,10 @@
  *
  * Loss = (1 - soft_weight) * sum_i w_i CE(p_i, y_i) / sum_i w_i
  *		+ soft_weight * temperature^2 * mean_i CE(sigmoid(f_i / temperature), q_i)
- *		+ ridge / 2 * |parameters without the intercepts|^2
+ *		+ ridge / 2 * |parameters on standardised inputs, without the intercepts|^2
  * with hard labels y, soft labels q from the graph network, and weights w: seeds by how
- * sparse their surroundings are (CN112581191 claim 1), others 1.
+ * sparse their surroundings are (CN112581191 claim 1), others 1.  A constant input is
+ * harmless: it gets weight 0.
  */
 #ifndef BEHAVPRED_STUDENT_H
 #define BEHAVPRED_STUDENT_H
@@ -35,6 +36,13 @@ typedef struct StudentSamples
 	const float *weights;		/* of the hard-label term, finite, >= 0; NULL = all 1 */
 } StudentSamples;
 
+/*
+ * 10 over the number of samples in the rarer class (effective: (sum of weights)^2 / sum of
+ * squared weights), at most 1.  Our choice: with 20 positives a model needs a strong hand,
+ * with thousands hardly any.
+ */
+#define STUDENT_RIDGE_AUTOMATIC (-1.0f)
+
 typedef struct StudentOptions
 {
 	StudentKind kind;
@@ -42,7 +50,7 @@ typedef struct StudentOptions
 	int			hidden[STUDENT_MAX_HIDDEN]; /* 1 .. STUDENT_MAX_HIDDEN_WIDTH each */
 	float		soft_weight;	/* lambda in [0, 1] */
 	float		soft_temperature;	/* > 0 */
-	float		ridge;			/* >= 0, on standardised inputs; a constant input gets weight 0 */
+	float		ridge;			/* >= 0, on standardised inputs; or STUDENT_RIDGE_AUTOMATIC */
 	int			iterations;		/* at most: Newton or L-BFGS steps */
 	int			epochs;			/* MLP: passes over the samples */
 	int			batch_size;		/* MLP: 1 .. 65536 */

@@ -23,6 +23,7 @@ typedef struct StudentFit
 	const float *weights;		/* NULL = all 1 */
 	double		hard_scale;		/* (1 - soft_weight) / sum of weights */
 	double		soft_scale;		/* soft_weight * temperature^2 / n */
+	double		ridge;			/* resolved when automatic */
 	double		base_rate;		/* weighted mean of all labels, hard and soft */
 } StudentFit;
 

@@ -227,9 +227,9 @@ compute_derivatives(Logistic *l)
 	}
 	for (int i = 0; i < n - 1; i++)
 	{
-		l->gradient[i] += l->fit->options->ridge * l->parameters[i];
+		l->gradient[i] += l->fit->ridge * l->parameters[i];
 		if (l->newton)
-			l->hessian[(size_t) i * (size_t) n + (size_t) i] += l->fit->options->ridge;
+			l->hessian[(size_t) i * (size_t) n + (size_t) i] += l->fit->ridge;
 	}
 	return CORE_OK;
 }
@@ -407,7 +407,7 @@ move_logits(void *argument, int64_t shard, int worker)
 static CoreStatus
 look_along(Logistic *l, double length, LineSums *total)
 {
-	double		ridge = l->fit->options->ridge;
+	double		ridge = l->fit->ridge;
 
 	*total = (LineSums) {0};
 	l->length = length;

@@ -192,7 +192,7 @@ add_gradients(void *argument, int64_t shard, int worker)
 static double
 add_ridge(Mlp *mlp)
 {
-	float		ridge = mlp->fit->options->ridge;
+	double		ridge = mlp->fit->ridge;
 	const float *weights = mlp->parameters;
 	double		loss = 0.0;
 
@@ -200,7 +200,7 @@ add_ridge(Mlp *mlp)
 	{
 		int			count = mlp->widths[layer] * mlp->widths[layer + 1];
 
-		cblas_saxpy(count, ridge, weights, 1, mlp->gradient + (weights - mlp->parameters), 1);
+		cblas_saxpy(count, (float) ridge, weights, 1, mlp->gradient + (weights - mlp->parameters), 1);
 		loss += ridge / 2.0 * (double) cblas_sdot(count, weights, 1, weights, 1);
 		weights += count + mlp->widths[layer + 1];
 	}

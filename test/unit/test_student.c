@@ -279,6 +279,7 @@ lbfgs_finds_the_optimum(void **state)
 	make_samples(&set, 500, 300, 4);
 	student_defaults(&options);
 	options.iterations = 500;
+	options.ridge = 0.01f;
 	assert_logistic_optimum(&set, &set.samples, &options, 40);
 	free_samples(&set);
 }
@@ -363,7 +364,7 @@ mlp_gradient(const StudentSamples *samples, const StudentOptions *options, const
 		.core = &host.core, .scratch = &arena, .options = options, .n = samples->n, .width = samples->width,
 		.inputs = narrow_inputs, .labels = samples->labels, .soft_labels = samples->soft_labels,
 		.weights = samples->weights, .hard_scale = (1.0 - lambda) / weights,
-		.soft_scale = lambda * pow(options->soft_temperature, 2) / (double) samples->n
+		.soft_scale = lambda * pow(options->soft_temperature, 2) / (double) samples->n, .ridge = options->ridge
 	};
 	assert_int_equal(student_mlp_gradient(&fit, network, narrow_parameters, order, (int) samples->n,
 										  loss, gradient), CORE_OK);
@@ -443,8 +444,8 @@ mlp_gradient_adds_up_over_rounds(void **state)
 
 	(void) state;
 	make_samples(&set, 2500, 2, 7);
-	set.samples.weights = NULL; /* the slow loss adds up all weights for each sample */
 	student_defaults(&options);
+	options.ridge = 0.01f;
 	assert_mlp_gradient(&set.samples, &options, &network);
 	free_samples(&set);
 }
@@ -595,6 +596,38 @@ auc_of(const double *logits, const StudentSamples *samples)
 	host_open(&host, 1);
 	metric_auc(&host.core, &cases, &auc);
 	return auc;
+}
+
+/* The automatic ridge is 10 over the rarer class, whatever the unit of the weights, at most 1. */
+static void
+automatic_ridge_suits_the_rarer_class(void **state)
+{
+	const int	counts[] = {20, 200, 5};
+	const double ridges[] = {0.5, 0.05, 1.0};
+
+	(void) state;
+	for (int i = 0; i < 3; i++)
+	{
+		SampleSet	set;
+		StudentOptions options;
+		double	   *automatic;
+		double	   *given;
+
+		make_samples(&set, 600, 5, 22);
+		for (int j = 0; j < 600; j++)
+		{
+			set.labels[j] = j < counts[i];
+			set.weights[j] = 8.0f;
+		}
+		student_defaults(&options);
+		automatic = trained_logits(&set.samples, &options);
+		options.ridge = (float) ridges[i];
+		given = trained_logits(&set.samples, &options);
+		assert_same_logits(automatic, given, 600, 1e-6);
+		free(automatic);
+		free(given);
+		free_samples(&set);
+	}
 }
 
 /* The default fit of 64 numbers ranks unseen samples nearly as well as the truth does. */
@@ -787,7 +820,7 @@ bad_input_is_refused(void **state)
 			case 5: set.soft_labels[3] = 1.5f; break;
 			case 6: options.soft_weight = 1.5f; break;
 			case 7: options.soft_temperature = 0.0f; break;
-			case 8: options.ridge = -1.0f; break;
+			case 8: options.ridge = -0.5f; break;
 			case 9: options.iterations = 0; break;
 			case 10: options.n_hidden = STUDENT_MAX_HIDDEN + 1; break;
 			case 11: options.hidden[0] = 0; break;
@@ -1048,6 +1081,7 @@ main(void)
 		cmocka_unit_test(hard_labels_alone_ignore_soft_ones),
 		cmocka_unit_test(soft_labels_alone_are_tracked),
 		cmocka_unit_test(weights_count_samples),
+		cmocka_unit_test(automatic_ridge_suits_the_rarer_class),
 		cmocka_unit_test(students_come_close_to_the_best_ranking),
 		cmocka_unit_test(mlp_learns_what_a_line_cannot),
 		cmocka_unit_test(constant_columns_are_harmless),
