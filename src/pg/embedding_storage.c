@@ -38,6 +38,7 @@ typedef struct EmbeddingTable
 	const char *stored;			/* name after the last training, or NULL */
 } EmbeddingTable;
 
+/* What a definition says of one of its two tables. */
 static EmbeddingTable
 embedding_table(const GraphDefinition *definition, bool of_objects)
 {

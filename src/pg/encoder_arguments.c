@@ -165,16 +165,33 @@ encoder_options_json(EncoderOptions *options)
 	return json_close(&json);
 }
 
+/* Bytes in use for what encoder_memory() does not count: the keys. */
+static size_t
+memory_of_keys(Core *core, const LoadedGraph *loaded)
+{
+	const Graph *graph = &loaded->graph;
+	size_t		counted = (graph->n_nodes + 1) * sizeof(int64) + 2 * graph->n_edges * (sizeof(int32) + sizeof(uint32));
+
+	if (graph->weights != NULL)
+		counted += 2 * graph->n_edges * sizeof(float);
+	if (loaded->user_features != NULL)
+		counted += (size_t) graph->n_users * loaded->user_features->columns * sizeof(float);
+	if (loaded->object_features != NULL)
+		counted += (size_t) graph->n_objects * loaded->object_features->columns * sizeof(float);
+	return core->memory_used > counted ? core->memory_used - counted : 0;
+}
+
 /* Bytes that training this graph with these options needs. */
 static size_t
 memory_needed(Core *core, const LoadedGraph *loaded, const EncoderOptions *options)
 {
 	const Graph *graph = &loaded->graph;
 
-	return encoder_memory(options, graph->n_users, graph->n_objects, graph->n_edges,
-						  loaded->user_features == NULL ? 0 : loaded->user_features->columns,
-						  loaded->object_features == NULL ? 0 : loaded->object_features->columns,
-						  core->threads);
+	return memory_of_keys(core, loaded) +
+		encoder_memory(options, graph->n_users, graph->n_objects, graph->n_edges,
+					   loaded->user_features == NULL ? 0 : loaded->user_features->columns,
+					   loaded->object_features == NULL ? 0 : loaded->object_features->columns,
+					   core->threads);
 }
 
 /* What to do about too little memory: a smaller dimension when one fits. */

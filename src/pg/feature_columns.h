@@ -52,6 +52,6 @@ extern void feature_columns_expand(const FeatureColumn *columns, int n, char **n
 extern ArrayType *feature_columns_usable(Oid relation, const char *key_column);
 
 /* Complain about a column without any value. */
-extern void feature_column_empty(Oid relation, const char *column, const char *argument) pg_attribute_noreturn();
+extern void feature_column_empty(Oid relation, const char *column, const char *argument);
 
 #endif

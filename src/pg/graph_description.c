@@ -4,8 +4,6 @@
  */
 #include "postgres.h"
 
-#include <stdlib.h>
-
 #include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
@@ -29,6 +27,7 @@ add_text(ResultRows *rows, const char *property, const char *value)
 	result_rows_add(rows, values, nulls);
 }
 
+/* A property that is a number. */
 static void
 add_count(ResultRows *rows, const char *property, int64 count)
 {
@@ -50,35 +49,42 @@ add_sizes(ResultRows *rows, const LoadedGraph *loaded)
 	add_count(rows, "objects_without_edges", loaded->idle_objects);
 }
 
-static int
-compare_degrees(const void *a, const void *b)
+/* How many nodes first .. first + n - 1 have each degree, 0 .. *largest. */
+static int32 *
+count_degrees(Arena *arena, const Graph *graph, int32 first, int32 n, int64 *largest)
 {
-	int64		x = *(const int64 *) a;
-	int64		y = *(const int64 *) b;
+	int32	   *counts;
 
-	return (x > y) - (x < y);
+	*largest = 0;
+	for (int32 i = 0; i < n; i++)
+		*largest = Max(*largest, graph_degree(graph, first + i));
+	counts = arena_allocate_zeroed(arena, *largest + 1, sizeof(int32));
+	bridge_check(arena->core, "describing a graph");
+	for (int32 i = 0; i < n; i++)
+		counts[graph_degree(graph, first + i)]++;
+	return counts;
 }
 
 /* Median, 90th and 99th percentile (nearest rank) and maximum of the degrees of one side. */
 static void
 add_degrees(ResultRows *rows, Arena *arena, const Graph *graph, const char *kind, int32 first, int32 n)
 {
-	static const int percents[] = {50, 90, 99, 100};
-	int64	   *degrees = arena_allocate(arena, n, sizeof(int64));
+	static const int percents[] = {50, 90, 99};
+	int64		largest;
+	int32	   *counts = count_degrees(arena, graph, first, n, &largest);
+	int64		degree = 0;
+	int64		seen = counts[0];	/* nodes of this degree or less */
 
-	bridge_check(arena->core, "describing a graph");
-	for (int32 i = 0; i < n; i++)
-		degrees[i] = graph_degree(graph, first + i);
-	qsort(degrees, n, sizeof(int64), compare_degrees);
 	for (int i = 0; i < lengthof(percents); i++)
 	{
 		int64		rank = ((int64) n * percents[i] + 99) / 100;
-		const char *property = percents[i] == 100 ? psprintf("%s_degree_max", kind) :
-			psprintf("%s_degree_p%d", kind, percents[i]);
 
-		add_count(rows, property, degrees[rank - 1]);
+		while (seen < rank)
+			seen += counts[++degree];
+		add_count(rows, psprintf("%s_degree_p%d", kind, percents[i]), degree);
 	}
-	arena_release(arena, degrees);
+	add_count(rows, psprintf("%s_degree_max", kind), largest);
+	arena_release(arena, counts);
 }
 
 /* Row function of add_times(). */

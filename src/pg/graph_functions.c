@@ -125,7 +125,7 @@ static const char insert_graph[] =
 
 #define INSERTED 19
 
-/* One parameter of insert_graph; a NULL pointer becomes NULL. */
+/* The parameters of insert_graph, while they are put together. */
 typedef struct Parameters
 {
 	int			n;
@@ -134,6 +134,7 @@ typedef struct Parameters
 	char		nulls[INSERTED];
 } Parameters;
 
+/* The next parameter. */
 static void
 add_datum(Parameters *parameters, Oid type, Datum value, bool null)
 {
@@ -143,12 +144,14 @@ add_datum(Parameters *parameters, Oid type, Datum value, bool null)
 	parameters->n++;
 }
 
+/* A text parameter, NULL when there is no string. */
 static void
 add_text(Parameters *parameters, const char *string)
 {
 	add_datum(parameters, TEXTOID, string == NULL ? (Datum) 0 : CStringGetTextDatum(string), string == NULL);
 }
 
+/* An array parameter, NULL when there is none. */
 static void
 add_array(Parameters *parameters, Oid type, ArrayType *array)
 {

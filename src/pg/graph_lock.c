@@ -21,6 +21,7 @@
 #define TARGET_CLASS 0x62707467	/* "bptg" */
 #define TWO_KEYS 2				/* how pg_locks marks advisory locks with two keys */
 
+/* Row function of lock_holder(). */
 static void
 keep_pid(void *argument, Datum *values, bool *nulls)
 {

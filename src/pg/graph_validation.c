@@ -58,6 +58,7 @@ wrong_type(Oid relation, const char *column, const char *argument, Oid type, con
 			 errhint("Name another column, or read it through a view that casts it.")));
 }
 
+/* True for what casts to float8. */
 static bool
 is_number(Oid type)
 {

@@ -14,6 +14,7 @@
 #include "pg/training_record.h"
 #include "pg/writer.h"
 
+/* Begin an object. */
 void
 json_open(JsonText *json)
 {
@@ -47,6 +48,7 @@ json_float(JsonText *json, const char *name, float value)
 	appendStringInfoString(&json->text, DatumGetCString(DirectFunctionCall1(float4out, Float4GetDatum(value))));
 }
 
+/* A whole number. */
 void
 json_count(JsonText *json, const char *name, int64 value)
 {
@@ -54,6 +56,7 @@ json_count(JsonText *json, const char *name, int64 value)
 	appendStringInfo(&json->text, INT64_FORMAT, value);
 }
 
+/* true or false. */
 void
 json_bool(JsonText *json, const char *name, bool value)
 {
@@ -61,6 +64,7 @@ json_bool(JsonText *json, const char *name, bool value)
 	appendStringInfoString(&json->text, value ? "true" : "false");
 }
 
+/* A string. */
 void
 json_word(JsonText *json, const char *name, const char *value)
 {
@@ -68,6 +72,7 @@ json_word(JsonText *json, const char *name, const char *value)
 	escape_json(&json->text, value);
 }
 
+/* End the object. */
 char *
 json_close(JsonText *json)
 {
