@@ -25,7 +25,7 @@
 /* Beyond this logit a double rounds the probability to 1. */
 #define MOST_LOGIT 36.0
 
-/* Defaults; doc/student.md has the reasons. */
+/* Half the loss from either kind of label; a network of one small layer when an MLP is asked for. */
 void
 student_defaults(StudentOptions *options)
 {

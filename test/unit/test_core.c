@@ -394,6 +394,36 @@ stop_ends_a_job_early(void **state)
 	}
 }
 
+/* Worker shards end last; done or not is seen after the job. */
+static void
+finish_late(void *argument, int64_t shard, int worker)
+{
+	volatile char *done = argument;
+	struct timespec pause = {0, worker > 0 ? 3000000 : 100000};
+
+	nanosleep(&pause, NULL);
+	done[shard] = 1;
+}
+
+static void
+a_job_ends_when_its_last_shard_has(void **state)
+{
+	TestHost	host;
+
+	(void) state;
+	host_open(&host, 4);
+	core_start_workers(&host.core);
+	for (int job = 0; job < 20; job++)
+	{
+		char		done[40] = {0};
+
+		core_parallel(&host.core, 40, finish_late, done);
+		for (int i = 0; i < 40; i++)
+			assert_int_equal(done[i], 1);
+	}
+	core_stop_workers(&host.core);
+}
+
 static bool
 count_looks(void *data, const CoreProgress *progress)
 {
@@ -464,6 +494,7 @@ main(void)
 		cmocka_unit_test(threads_live_from_start_to_stop),
 		cmocka_unit_test(signals_are_blocked_in_workers_alone),
 		cmocka_unit_test(stop_ends_a_job_early),
+		cmocka_unit_test(a_job_ends_when_its_last_shard_has),
 		cmocka_unit_test(host_is_asked_now_and_then),
 		cmocka_unit_test(short_jobs_do_not_mix),
 	};
