@@ -11,6 +11,7 @@
 #include <math.h>
 
 #include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/float.h"
@@ -25,6 +26,7 @@
 #define LEAST_NODES 2			/* of each kind: with one there is nothing to rank */
 #define KEYS_BETWEEN_LOOKS 65536
 #define ROWS_PER_BATCH 256
+#define LONGEST_KEY 2000		/* bytes; a third of a page is the limit of a btree */
 
 typedef struct Loading
 {
@@ -85,6 +87,19 @@ flush_batch(Loading *loading)
 	MemoryContextReset(loading->batch_context);
 }
 
+/* Refuse a key that the primary keys of the embedding tables could not hold. */
+static void
+check_key_length(const Key *key)
+{
+	if (key->length > LONGEST_KEY)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("a key of %zu bytes is too long", key->length),
+				 errdetail("It begins \"%.*s\"; up to %d bytes are allowed.",
+						   pg_mbcliplen(key->bytes, (int) key->length, 40), key->bytes, LONGEST_KEY),
+				 errhint("Read it through a view that shortens it, as in md5(key)::uuid.")));
+}
+
 /* A key that outlives its row. */
 static Key
 waiting_key(Loading *loading, Oid type, const Key *key)
@@ -95,6 +110,7 @@ waiting_key(Loading *loading, Oid type, const Key *key)
 	{
 		char	   *bytes = MemoryContextAlloc(loading->batch_context, Max(key->length, 1));
 
+		check_key_length(key);
 		memcpy(bytes, key->bytes, key->length);
 		copy.bytes = bytes;
 	}

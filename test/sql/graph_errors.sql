@@ -15,6 +15,20 @@ CREATE TABLE people AS SELECT g AS user_id, g::float8 AS age, g % 2 = 0 AS activ
   'word ' || g AS word, now() AS joined, NULL::int AS missing, NULL::text AS no_word, NULL::real[] AS no_taste
 FROM generate_series(1, 150) g;
 
+-- Messages without what depends on the processor or grows with the options.
+CREATE FUNCTION message_of(statement text) RETURNS TABLE (state text, message text, detail text, hint text)
+LANGUAGE plpgsql AS $$
+BEGIN
+  EXECUTE statement;
+EXCEPTION WHEN OTHERS THEN
+  GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL,
+    hint = PG_EXCEPTION_HINT;
+  message := regexp_replace(message, '[0-9.]+ [kMG]B,', '... MB,');
+  hint := regexp_replace(hint, '[0-9.]+ [kMG]B', '... MB', 'g');
+  RETURN NEXT;
+END
+$$;
+
 -- Arguments.
 SELECT * FROM behavpred.create_graph(NULL, 'events');
 SELECT * FROM behavpred.create_graph('shop', NULL);
@@ -80,6 +94,9 @@ SELECT * FROM behavpred.create_graph('shop', 'bad_weight', weight_column => 'wei
 CREATE VIEW null_weight AS SELECT user_id, object_id, NULLIF(user_id, 3) AS weight FROM events WHERE user_id <> 3 OR object_id = 4;
 SELECT * FROM behavpred.create_graph('shop', 'null_weight', weight_column => 'weight');
 
+CREATE VIEW long_keys AS SELECT repeat('x', 2000 + user_id::int) AS user_id, object_id FROM events;
+SELECT state, message, hint FROM message_of($$SELECT behavpred.create_graph('shop', 'long_keys')$$);
+
 -- Features.
 CREATE VIEW bad_feature AS SELECT user_id, CASE WHEN user_id = 3 THEN current_setting('test.weight')::float8 ELSE age END AS age FROM people;
 SET test.weight = 'NaN';
@@ -127,7 +144,8 @@ SELECT * FROM behavpred.train_graph('shop', learning_rate => 'Infinity');
 SELECT * FROM behavpred.train_graph('shop', validation_fraction => 0.9);
 SELECT * FROM behavpred.train_graph('shop', threads => 0);
 SELECT * FROM behavpred.train_graph('shop', options => '{"learning_rte": 0.1}');
-SELECT * FROM behavpred.train_graph('shop', options => '{"zzzzzzzzzzzz": 0.1}');
+SELECT state, message, hint LIKE 'Choose one of: epochs, batch_size, %' AS lists_them
+FROM message_of($$SELECT behavpred.train_graph('shop', options => '{"zzzzzzzzzzzz": 0.1}')$$);
 SELECT * FROM behavpred.train_graph('shop', options => '{"routing": "clam"}');
 SELECT * FROM behavpred.train_graph('shop', options => '{"routing": 1}');
 SELECT * FROM behavpred.train_graph('shop', options => '{"epochs": 1.5}');
@@ -139,19 +157,7 @@ SELECT * FROM behavpred.train_graph('shop', options => '{"negatives": 0}');
 SELECT * FROM behavpred.train_graph('shop', options => '{"weight_decay": [1, 2]}');
 SELECT * FROM behavpred.train_graph('shop', options => '[1]');
 
--- Memory: what it would need, and what would fit.  The numbers depend on the processor.
-CREATE FUNCTION message_of(statement text) RETURNS TABLE (state text, message text, detail text, hint text)
-LANGUAGE plpgsql AS $$
-BEGIN
-  EXECUTE statement;
-EXCEPTION WHEN OTHERS THEN
-  GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL,
-    hint = PG_EXCEPTION_HINT;
-  message := regexp_replace(message, '[0-9.]+ [kMG]B,', '... MB,');
-  hint := regexp_replace(hint, '[0-9.]+ [kMG]B', '... MB', 'g');
-  RETURN NEXT;
-END
-$$;
+-- Memory: what it would need, and what would fit.
 SET behavpred.max_memory = '1MB';
 SELECT * FROM message_of($$SELECT behavpred.train_graph('shop', dimension => 1024, negatives => 1)$$);
 CREATE TABLE wide AS SELECT g AS user_id, g % 1000 AS object_id FROM generate_series(1, 100000) g;
