@@ -25,7 +25,7 @@ SELECT * FROM behavpred.train_graph('shop', threads => :threads) \gx
 \timing off
 SELECT epoch, round(loss::numeric, 4) AS loss, round(recall_at_20::numeric, 4) AS recall_at_20,
        round(ndcg_at_20::numeric, 4) AS ndcg_at_20, round(seconds::numeric, 2) AS seconds
-FROM behavpred.training_epoch ORDER BY epoch;
+FROM behavpred.training_log ORDER BY epoch;
 
 \echo
 \echo '== 4. A target: who will act on campaign 1001? Train its light model'
