@@ -13,6 +13,7 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -97,6 +98,23 @@ name_is_taken(const char *name)
 			 errhint("Rename it, or SET search_path to another schema before the first training.")));
 }
 
+/* Refuse before the training what the writing would refuse after it. */
+static void
+check_stored_table(const EmbeddingTable *table, Oid relation)
+{
+	const AclMode needed = ACL_INSERT | ACL_DELETE;
+
+	if (!has_embedding_columns(table, relation))
+		name_is_taken(relation_qualified_name(relation));
+	if (pg_class_aclmask(relation, GetUserId(), needed, ACLMASK_ALL) != needed)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for table %s", relation_qualified_name(relation)),
+				 errdetail("Training replaces its rows."),
+				 errhint("GRANT INSERT, DELETE ON %s TO %s;", relation_qualified_name(relation),
+						 quote_identifier(GetUserNameFromId(GetUserId(), false)))));
+}
+
 /* Adds the way out to "permission denied for schema". */
 static void
 creation_error(void *argument)
@@ -142,8 +160,7 @@ embedding_table_prepare(const GraphDefinition *definition, bool of_objects)
 
 	if (OidIsValid(relation))
 	{
-		if (!has_embedding_columns(&table, relation))
-			name_is_taken(relation_qualified_name(relation));
+		check_stored_table(&table, relation);
 		return relation_qualified_name(relation);
 	}
 	schema = creation_schema();

@@ -11,6 +11,7 @@
 
 #include "catalog/pg_type.h"
 #include "fmgr.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -68,13 +69,17 @@ tell_epochs(const Training *training)
 	}
 }
 
-/* Read the arguments once before the long reading of the sources, to fail early. */
+/* Meet every reason to refuse that can be met before the long work. */
 static void
-check_arguments(FunctionCallInfo fcinfo, Training *training)
+prepare(FunctionCallInfo fcinfo, Training *training)
 {
 	const Graph any = {0};
 
+	PreventCommandIfReadOnly("train_graph()");
+	graph_lock(training->definition);
 	encoder_arguments_read(fcinfo, training->core, training->definition, &any, &training->options);
+	training->user_table = embedding_table_prepare(training->definition, false);
+	training->object_table = embedding_table_prepare(training->definition, true);
 }
 
 /* Load the graph and compute its vectors. */
@@ -83,7 +88,6 @@ train(FunctionCallInfo fcinfo, Training *training)
 {
 	LoadedGraph *loaded;
 
-	check_arguments(fcinfo, training);
 	loaded = training->loaded = graph_load(&training->arena, training->definition, true,
 										   training->options.seed);
 	encoder_arguments_read(fcinfo, training->core, training->definition, &loaded->graph, &training->options);
@@ -117,8 +121,6 @@ store_embeddings(Training *training)
 	int32		n_users = loaded->graph.n_users;
 	int			width = training->result.width;
 
-	training->user_table = embedding_table_prepare(definition, false);
-	training->object_table = embedding_table_prepare(definition, true);
 	embedding_table_fill(training->user_table, definition->user_column, definition->user_key_type,
 						 &loaded->users, training->result.vectors, width,
 						 node_degrees(training, 0, n_users));
@@ -235,9 +237,9 @@ behavpred_train_graph(PG_FUNCTION_ARGS)
 				 errmsg("graph must not be NULL"),
 				 errhint("SELECT * FROM behavpred.train_graph('shop');")));
 	training.definition = graph_definition_owned(text_to_cstring(PG_GETARG_TEXT_PP(TRAIN_GRAPH)));
-	graph_lock(training.definition);
 	training.core = bridge_open(threads_argument(fcinfo, TRAIN_THREADS));
 	arena_open(&training.arena, training.core);
+	prepare(fcinfo, &training);
 	train(fcinfo, &training);
 	store_embeddings(&training);
 	record_run(&training);
