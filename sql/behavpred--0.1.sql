@@ -86,13 +86,13 @@ COMMENT ON TABLE registered_target IS 'Targets: one behaviour to predict for one
 CREATE TYPE model;
 
 CREATE FUNCTION model_in(cstring) RETURNS model
-  AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+  AS 'MODULE_PATHNAME', 'behavpred_model_in' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION model_out(model) RETURNS cstring
-  AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+  AS 'MODULE_PATHNAME', 'behavpred_model_out' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION model_recv(internal) RETURNS model
-  AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+  AS 'MODULE_PATHNAME', 'behavpred_model_recv' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION model_send(model) RETURNS bytea
-  AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+  AS 'MODULE_PATHNAME', 'behavpred_model_send' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 
 CREATE TYPE model (
   INPUT = model_in, OUTPUT = model_out, RECEIVE = model_recv, SEND = model_send,
@@ -226,7 +226,7 @@ CREATE FUNCTION create_target(
   target text, graph text, object text DEFAULT NULL, objects text[] DEFAULT NULL,
   seeds regclass DEFAULT NULL, candidates regclass DEFAULT NULL,
   negatives regclass DEFAULT NULL, horizon interval DEFAULT NULL)
-RETURNS void AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE;
+RETURNS void AS 'MODULE_PATHNAME', 'behavpred_create_target' LANGUAGE C VOLATILE;
 
 CREATE FUNCTION train_target(
   target text, model text DEFAULT 'logistic', hidden int[] DEFAULT NULL,
@@ -237,10 +237,10 @@ CREATE FUNCTION train_target(
   OUT auc float8, OUT pr_auc float8, OUT log_loss float8, OUT ece float8,
   OUT lift_at_1pct float8, OUT teacher_auc float8, OUT activity_auc float8,
   OUT test_positives bigint, OUT test_basis text, OUT deployed boolean, OUT seconds float8)
-RETURNS record AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE;
+RETURNS record AS 'MODULE_PATHNAME', 'behavpred_train_target' LANGUAGE C VOLATILE;
 
 CREATE FUNCTION drop_target(target text) RETURNS void
-AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT;
+AS 'MODULE_PATHNAME', 'behavpred_drop_target' LANGUAGE C VOLATILE STRICT;
 
 -- ---------------------------------------------------------------------------
 -- Use
@@ -257,16 +257,16 @@ AS 'MODULE_PATHNAME', 'behavpred_predict' LANGUAGE C STABLE STRICT PARALLEL SAFE
 CREATE FUNCTION audience(
   target text, size bigint DEFAULT NULL, fraction float8 DEFAULT NULL,
   min_probability float8 DEFAULT NULL, min_lift float8 DEFAULT NULL,
-  exclude_known boolean DEFAULT true, candidates regclass DEFAULT NULL, threads int DEFAULT NULL)
+  exclude_known boolean DEFAULT true, candidates regclass DEFAULT NULL)
 RETURNS TABLE (rank bigint, user_key text, probability float8, lift float8)
-AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE;
+AS 'MODULE_PATHNAME', 'behavpred_audience' LANGUAGE C VOLATILE;
 
 CREATE FUNCTION audience_into(
   target text, destination text, size bigint DEFAULT NULL, fraction float8 DEFAULT NULL,
   min_probability float8 DEFAULT NULL, min_lift float8 DEFAULT NULL,
-  exclude_known boolean DEFAULT true, candidates regclass DEFAULT NULL, threads int DEFAULT NULL)
+  exclude_known boolean DEFAULT true, candidates regclass DEFAULT NULL)
 RETURNS bigint
-AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE;
+AS 'MODULE_PATHNAME', 'behavpred_audience_into' LANGUAGE C VOLATILE;
 
 CREATE FUNCTION recommend(graph text, user_id anyelement, k int DEFAULT 10, exclude_seen boolean DEFAULT true)
 RETURNS TABLE (rank int, object_key text, score float8)

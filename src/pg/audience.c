@@ -1,0 +1,151 @@
+/*
+ * audience.c
+ *		audience() and audience_into(): the selected users as rows or as a table.
+ */
+#include "postgres.h"
+
+#include "catalog/namespace.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/regproc.h"
+
+#include "pg/audience_selection.h"
+#include "pg/keys.h"
+#include "pg/result_rows.h"
+#include "pg/writer.h"
+
+PG_FUNCTION_INFO_V1(behavpred_audience);
+PG_FUNCTION_INFO_V1(behavpred_audience_into);
+
+#define INSERT_ROWS 10000		/* of one INSERT */
+
+/* audience(target, size, ...) */
+Datum
+behavpred_audience(PG_FUNCTION_ARGS)
+{
+	AudienceRequest request = audience_arguments(fcinfo, 1);
+	ResultRows	rows = result_rows_open(fcinfo);
+	Audience	audience;
+
+	audience_select(&request, &audience);
+	for (int64 i = 0; i < audience.selection.n; i++)
+	{
+		const ScoredKey *entry = &audience.selection.entries[i];
+		Key			key = selection_key(&audience.selection, entry);
+		char	   *text = key_to_text(audience.key_type, &key);
+		double		lift;
+		double		probability = audience_probability(&audience, entry, &lift);
+		Datum		user_key = CStringGetTextDatum(text);
+		Datum		values[] = {Int64GetDatum(i + 1), user_key, Float8GetDatum(probability), Float8GetDatum(lift)};
+
+		result_rows_add(&rows, values, NULL);
+		pfree(DatumGetPointer(user_key));
+		pfree(text);
+	}
+	audience_close(&audience);
+	return (Datum) 0;
+}
+
+/* "schema.name" as an identifier, quoted; it must not be there yet. */
+static char *
+new_table_name(const char *destination)
+{
+	List	   *names = stringToQualifiedNameList(destination
+#if PG_VERSION_NUM >= 160000
+												  ,NULL
+#endif
+		);
+	char	   *schema;
+	char	   *name;
+	Oid			namespace;
+
+	DeconstructQualifiedName(names, &schema, &name);
+	namespace = schema != NULL ? get_namespace_oid(schema, false) :
+		fetch_search_path_array(&namespace, 1) > 0 ? namespace : InvalidOid;
+	if (!OidIsValid(namespace))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_SCHEMA),
+				 errmsg("no schema has been selected to create \"%s\" in", name),
+				 errhint("Name one: destination => 'public.%s'.", name)));
+	if (OidIsValid(get_relname_relid(name, namespace)))
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_TABLE),
+				 errmsg("relation \"%s\" already exists", destination),
+				 errdetail("audience_into() writes a new table only, so that nothing is overwritten."),
+				 errhint("DROP TABLE %s; or choose another name.",
+						 quote_qualified_identifier(get_namespace_name(namespace), name))));
+	return quote_qualified_identifier(get_namespace_name(namespace), name);
+}
+
+static void
+create_table(const Audience *audience, const char *table)
+{
+	write_command(psprintf("CREATE TABLE %s (rank pg_catalog.int8 NOT NULL, %s %s PRIMARY KEY, "
+						   "probability pg_catalog.float8 NOT NULL, lift pg_catalog.float8 NOT NULL)", table,
+						   quote_identifier(audience->graph->user_column),
+						   format_type_be_qualified(audience->key_type)));
+}
+
+/* Entries first .. first + n - 1 by one INSERT. */
+static void
+insert_entries(const Audience *audience, const char *table, int64 first, int n)
+{
+	Datum	   *columns[4];
+	Oid			types[] = {INT8OID, audience->key_type, FLOAT8OID, FLOAT8OID};
+	Oid			array_types[4];
+	Datum		arrays[4];
+
+	for (int c = 0; c < 4; c++)
+		columns[c] = palloc(n * sizeof(Datum));
+	for (int i = 0; i < n; i++)
+	{
+		const ScoredKey *entry = &audience->selection.entries[first + i];
+		Key			key = selection_key(&audience->selection, entry);
+		double		lift;
+		double		probability = audience_probability(audience, entry, &lift);
+
+		columns[0][i] = Int64GetDatum(first + i + 1);
+		columns[1][i] = key_to_datum(audience->key_type, &key);
+		columns[2][i] = Float8GetDatum(probability);
+		columns[3][i] = Float8GetDatum(lift);
+	}
+	for (int c = 0; c < 4; c++)
+	{
+		int16		length;
+		bool		by_value;
+		char		align;
+
+		get_typlenbyvalalign(types[c], &length, &by_value, &align);
+		array_types[c] = get_array_type(types[c]);
+		arrays[c] = PointerGetDatum(construct_array(columns[c], n, types[c], length, by_value, align));
+	}
+	write_rows(psprintf("INSERT INTO %s SELECT * FROM pg_catalog.unnest($1, $2, $3, $4)", table),
+			   4, array_types, arrays, NULL);
+}
+
+/* audience_into(target, destination, size, ...) */
+Datum
+behavpred_audience_into(PG_FUNCTION_ARGS)
+{
+	AudienceRequest request = audience_arguments(fcinfo, 2);
+	Audience	audience;
+	char	   *table;
+	int64		n;
+
+	if (PG_ARGISNULL(1))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("destination must not be NULL"),
+				 errhint("SELECT behavpred.audience_into('buys_42', 'campaign_users', size => 1000);")));
+	table = new_table_name(text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	audience_select(&request, &audience);
+	create_table(&audience, table);
+	n = audience.selection.n;
+	for (int64 first = 0; first < n; first += INSERT_ROWS)
+		insert_entries(&audience, table, first, (int) Min(INSERT_ROWS, n - first));
+	audience_close(&audience);
+	PG_RETURN_INT64(n);
+}

@@ -1,0 +1,48 @@
+/*
+ * audience_selection.h
+ *		The users of a target that are most likely to do it.
+ */
+#ifndef BEHAVPRED_AUDIENCE_SELECTION_H
+#define BEHAVPRED_AUDIENCE_SELECTION_H
+
+#include "postgres.h"
+
+#include "fmgr.h"
+
+#include "core/student.h"
+#include "pg/selection.h"
+#include "pg/target_definition.h"
+
+/* What is asked for; all conditions must hold. */
+typedef struct AudienceRequest
+{
+	TargetDefinition *target;
+	int64		size;			/* 0 = no limit */
+	double		fraction;		/* of the candidates that are not left out; 0 = no limit */
+	double		min_probability;	/* 0 = none */
+	double		min_lift;		/* 0 = none */
+	bool		exclude_known;
+	char	   *candidates;		/* quoted relation, NULL = the target's own */
+} AudienceRequest;
+
+typedef struct Audience
+{
+	Core	   *core;
+	Arena		arena;
+	GraphDefinition *graph;
+	Oid			key_type;		/* of the selected keys */
+	Student		student;
+	Selection	selection;		/* sorted; scores are raw logits */
+} Audience;
+
+/* The arguments of audience() and audience_into() from position `first` on, checked. */
+extern AudienceRequest audience_arguments(FunctionCallInfo fcinfo, int first);
+
+/* Score and select; ended by audience_close(). */
+extern void audience_select(const AudienceRequest *request, Audience *audience);
+extern void audience_close(Audience *audience);
+
+/* Probability and lift of an entry. */
+extern double audience_probability(const Audience *audience, const ScoredKey *entry, double *lift);
+
+#endif

@@ -1,0 +1,135 @@
+/*
+ * deployed_model.c
+ *		The model that answers for a target now, and where the users' vectors are.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "utils/builtins.h"
+#include "utils/snapmgr.h"
+
+#include "pg/deployed_model.h"
+#include "pg/keys.h"
+#include "pg/source.h"
+
+static const char deployed_query[] =
+"SELECT t.graph, t.deployed_version, m.model, m.graph_run, g.trained_run, g.user_embeddings, "
+"g.user_column::pg_catalog.text, g.user_key_type "
+"FROM behavpred.registered_target t "
+"JOIN behavpred.registered_graph g ON g.graph OPERATOR(pg_catalog.=) t.graph "
+"LEFT JOIN behavpred.trained_model m ON m.target OPERATOR(pg_catalog.=) t.target "
+"AND m.version OPERATOR(pg_catalog.=) t.deployed_version "
+"WHERE t.target OPERATOR(pg_catalog.=) $1";
+
+enum
+{
+	COLUMN_GRAPH = 1, COLUMN_VERSION, COLUMN_MODEL, COLUMN_GRAPH_RUN, COLUMN_TRAINED_RUN,
+	COLUMN_USER_EMBEDDINGS, COLUMN_USER_COLUMN, COLUMN_KEY_TYPE
+};
+
+/* The plan, made once for each session. */
+static SPIPlanPtr
+deployed_plan(void)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			type = TEXTOID;
+
+	if (plan == NULL)
+	{
+		SPIPlanPtr	made = SPI_prepare(deployed_query, 1, &type);
+
+		if (made == NULL || SPI_keepplan(made) != 0)
+			elog(ERROR, "could not prepare a query: %s", SPI_result_code_string(SPI_result));
+		plan = made;
+	}
+	return plan;
+}
+
+/* Column of the only row, as text; NULL when it is NULL. */
+static char *
+text_column(int column)
+{
+	return SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column);
+}
+
+/* A bigint column, 0 when it is NULL. */
+static int64
+count_column(int column)
+{
+	bool		null;
+	Datum		value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column, &null);
+
+	return null ? 0 : DatumGetInt64(value);
+}
+
+/* The target is there: can its model be used? */
+static void
+check_usable(const char *target, bool has_model)
+{
+	int64		graph_run = count_column(COLUMN_GRAPH_RUN);
+	int64		trained_run = count_column(COLUMN_TRAINED_RUN);
+
+	if (!has_model)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("target \"%s\" has no deployed model", target),
+				 errhint("SELECT * FROM behavpred.train_target(%s);", quote_literal_cstr(target))));
+	if (graph_run != trained_run)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the model of target \"%s\" does not fit the present embeddings", target),
+				 errdetail("It was trained on those of run " INT64_FORMAT ", graph \"%s\" now has those of run "
+						   INT64_FORMAT ".", graph_run, text_column(COLUMN_GRAPH), trained_run),
+				 errhint("SELECT * FROM behavpred.train_target(%s);", quote_literal_cstr(target))));
+}
+
+/* Copy the row into the caller's context; SPI is still connected. */
+static DeployedModel *
+keep_row(const char *target, MemoryContext caller)
+{
+	bool		null;
+	Datum		model = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, COLUMN_MODEL, &null);
+	char	   *table = text_column(COLUMN_USER_EMBEDDINGS);
+	MemoryContext spi;
+	DeployedModel *deployed;
+
+	check_usable(target, !null);
+	spi = MemoryContextSwitchTo(caller);
+	deployed = palloc(sizeof(DeployedModel));
+	deployed->version = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc,
+													COLUMN_VERSION, &null));
+	deployed->model = DatumGetByteaPCopy(model);
+	deployed->user_table = relation_from_text(table);
+	deployed->user_column = pstrdup(text_column(COLUMN_USER_COLUMN));
+	deployed->user_key_type = key_type_from_name(text_column(COLUMN_KEY_TYPE));
+	MemoryContextSwitchTo(spi);
+	if (!OidIsValid(deployed->user_table))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("the embeddings of target \"%s\" are gone", target),
+				 errdetail("Table %s does not exist.", table),
+				 errhint("SELECT * FROM behavpred.train_graph(%s);", quote_literal_cstr(text_column(COLUMN_GRAPH)))));
+	return deployed;
+}
+
+/* See deployed_model.h. */
+DeployedModel *
+deployed_model_read(const char *target)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	Datum		name = CStringGetTextDatum(target);
+	DeployedModel *deployed;
+
+	SPI_connect();
+	if (SPI_execute_plan(deployed_plan(), &name, NULL, true, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not read a target");
+	if (SPI_processed == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("target \"%s\" does not exist", target),
+				 errhint("Your targets: SELECT * FROM behavpred.targets; a new one: SELECT behavpred.create_target(...).")));
+	deployed = keep_row(target, caller);
+	SPI_finish();
+	return deployed;
+}

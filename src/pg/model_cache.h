@@ -1,0 +1,25 @@
+/*
+ * model_cache.h
+ *		A decoded model that is kept from row to row.
+ */
+#ifndef BEHAVPRED_MODEL_CACHE_H
+#define BEHAVPRED_MODEL_CACHE_H
+
+#include "postgres.h"
+
+#include "core/student.h"
+#include "fmgr.h"
+
+/*
+ * The student of a model, decoded at the first call of an expression and kept in its
+ * FmgrInfo as long as the same bytes come.
+ */
+extern const Student *model_cache_student(FmgrInfo *function, Datum model);
+
+/*
+ * The probability of one embedding.  ERRCODE_DATATYPE_MISMATCH with both widths when the model is
+ * for another one; ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE when a number is not finite.
+ */
+extern double model_probability(const Student *student, const float *vector, int width);
+
+#endif

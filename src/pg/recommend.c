@@ -1,0 +1,164 @@
+/*
+ * recommend.c
+ *		recommend(): the objects with the highest score for one user, exactly.
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "utils/builtins.h"
+
+#include "core/vectors.h"
+#include "pg/bridge.h"
+#include "pg/embedding_lookup.h"
+#include "pg/embedding_storage.h"
+#include "pg/keys.h"
+#include "pg/reader.h"
+#include "pg/result_rows.h"
+#include "pg/selection.h"
+
+PG_FUNCTION_INFO_V1(behavpred_recommend);
+
+#define MOST_OBJECTS 100000
+
+typedef struct Recommendation
+{
+	const GraphDefinition *graph;
+	Core	   *core;
+	Arena		arena;
+	const float *user;
+	int			width;
+	Oid			key_type;		/* of the object table */
+	Dictionary	seen;
+	Selection	selection;
+} Recommendation;
+
+/* Row function: an object that the user has. */
+static void
+remember_object(void *argument, Datum *values, bool *nulls)
+{
+	Recommendation *recommendation = argument;
+	Key			key;
+
+	if (nulls[0])
+		return;
+	key = key_from_datum(recommendation->graph->object_key_type, values[0]);
+	dictionary_add(&recommendation->seen, &key);
+	bridge_check(recommendation->core, "recommending");
+}
+
+/* The user's own interactions. */
+static void
+read_seen(Recommendation *recommendation, Datum user)
+{
+	const GraphDefinition *graph = recommendation->graph;
+	char	   *condition;
+	char	   *query;
+	Oid		   *types;
+	Datum	   *values;
+	int			n;
+
+	graph_filtered_query(graph, "1", NULL, &n, &types, &values);
+	condition = psprintf("%s OPERATOR(pg_catalog.=) $%d", quote_identifier(graph->user_column), n + 1);
+	query = graph_filtered_query(graph, quote_identifier(graph->object_column), condition, &n, &types, &values);
+	types[n] = graph->user_key_type;
+	values[n++] = user;
+	source_read(graph->apply_row_security, query, n, types, values, remember_object, recommendation);
+}
+
+/* Row function: key and embedding of one object. */
+static void
+score_object(void *argument, Datum *values, bool *nulls)
+{
+	Recommendation *recommendation = argument;
+	const float *object;
+	int			width;
+	Key			key;
+
+	if (nulls[0] || nulls[1])
+		return;
+	key = key_from_datum(recommendation->key_type, values[0]);
+	if (dictionary_find(&recommendation->seen, &key) >= 0)
+		return;
+	object = embedding_from_datum(values[1], &width);
+	if (width == recommendation->width)
+		selection_add(&recommendation->selection, &key, vectors_dot(recommendation->user, object, width));
+}
+
+static void
+rank_objects(Recommendation *recommendation, int k)
+{
+	const GraphDefinition *graph = recommendation->graph;
+	Oid			table = relation_from_text(graph->object_embeddings);
+
+	recommendation->key_type = source_key_column(table, graph->object_column, "the graph");
+	selection_open(&recommendation->selection, &recommendation->arena, key_kind(recommendation->key_type), k);
+	read_rows(psprintf("SELECT %s, embedding FROM %s", quote_identifier(graph->object_column),
+					   relation_qualified_name(table)), 0, NULL, NULL, NULL, score_object, recommendation);
+	selection_finish(&recommendation->selection, k);
+}
+
+static void
+return_rows(FunctionCallInfo fcinfo, const Recommendation *recommendation)
+{
+	ResultRows	rows = result_rows_open(fcinfo);
+
+	for (int64 i = 0; i < recommendation->selection.n; i++)
+	{
+		const ScoredKey *entry = &recommendation->selection.entries[i];
+		Key			key = selection_key(&recommendation->selection, entry);
+		Datum		values[] = {
+			Int32GetDatum(i + 1),
+			CStringGetTextDatum(key_to_text(recommendation->key_type, &key)),
+			Float8GetDatum(entry->score)
+		};
+
+		result_rows_add(&rows, values, NULL);
+	}
+}
+
+static void
+check_k(int k)
+{
+	if (k < 1 || k > MOST_OBJECTS)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("k is %d", k),
+				 errdetail("It must be from 1 to %d.", MOST_OBJECTS),
+				 errhint("SELECT * FROM behavpred.recommend('shop', 42, k => 10);")));
+}
+
+/* recommend(graph, user, k, exclude_seen): no rows for a user that the graph does not know. */
+Datum
+behavpred_recommend(PG_FUNCTION_ARGS)
+{
+	Recommendation recommendation = {0};
+	int			k = PG_GETARG_INT32(2);
+	bool		exclude_seen = PG_GETARG_BOOL(3);
+	GraphDefinition *graph;
+	ArrayType  *vector;
+	Datum		user;
+	char	   *name;
+
+	check_k(k);
+	name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	if (exclude_seen)
+		graph_definition_owned(name);	/* sources are read as their owner only */
+	graph = graph_definition_trained(name);
+	recommendation.graph = graph;
+	recommendation.core = bridge_open(1);
+	arena_open(&recommendation.arena, recommendation.core);
+	dictionary_open(&recommendation.seen, &recommendation.arena, key_kind(graph->object_key_type));
+	bridge_check(recommendation.core, "recommending");
+	user = node_argument(fcinfo, 1, graph, false);
+	vector = embedding_lookup(graph, false, user);
+	if (vector != NULL)
+	{
+		recommendation.user = embedding_from_datum(PointerGetDatum(vector), &recommendation.width);
+		if (exclude_seen)
+			read_seen(&recommendation, user);
+		rank_objects(&recommendation, k);
+	}
+	return_rows(fcinfo, &recommendation);
+	bridge_close(recommendation.core);
+	return (Datum) 0;
+}

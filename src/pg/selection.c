@@ -1,0 +1,151 @@
+/*
+ * selection.c
+ *		The best of many scored keys: largest score first, ties by key.
+ *
+ * Entries are collected and cut back to the limit whenever twice as many (and at least
+ * 64k) have come together: n log n in all, memory of twice the limit.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+
+#include "pg/bridge.h"
+#include "pg/selection.h"
+
+#define LEAST_CAPACITY 65536
+
+static void
+check_core(const Selection *selection)
+{
+	bridge_check(selection->arena->core, "ranking");
+}
+
+/* See selection.h. */
+void
+selection_open(Selection *selection, Arena *arena, KeyKind kind, int64 limit)
+{
+	memset(selection, 0, sizeof(*selection));
+	selection->arena = arena;
+	selection->kind = kind;
+	selection->limit = limit;
+}
+
+/* See selection.h. */
+Key
+selection_key(const Selection *selection, const ScoredKey *entry)
+{
+	if (selection->kind == KEY_INTEGER)
+		return (Key) {.integer = entry->integer};
+	return (Key) {.bytes = selection->pool + entry->integer, .length = entry->length};
+}
+
+/* Key order of two entries. */
+static int
+compare_keys(const Selection *selection, const ScoredKey *x, const ScoredKey *y)
+{
+	int			order;
+
+	if (selection->kind == KEY_INTEGER)
+		return (x->integer > y->integer) - (x->integer < y->integer);
+	order = memcmp(selection->pool + x->integer, selection->pool + y->integer, Min(x->length, y->length));
+	return order != 0 ? order : (x->length > y->length) - (x->length < y->length);
+}
+
+static int
+compare_entries(const void *a, const void *b, void *selection)
+{
+	const ScoredKey *x = a;
+	const ScoredKey *y = b;
+
+	if (x->score != y->score)
+		return x->score > y->score ? -1 : 1;
+	return compare_keys(selection, x, y);
+}
+
+/* Copy the bytes of the entries that are left to the front of a new pool. */
+static void
+rebuild_pool(Selection *selection)
+{
+	char	   *old = selection->pool;
+	char	   *pool = arena_allocate(selection->arena, selection->pool_capacity, 1);
+	size_t		used = 0;
+
+	check_core(selection);
+	for (int64 i = 0; i < selection->n; i++)
+	{
+		ScoredKey  *entry = &selection->entries[i];
+
+		memcpy(pool + used, old + entry->integer, entry->length);
+		entry->integer = used;
+		used += entry->length;
+	}
+	selection->pool = pool;
+	selection->pool_used = used;
+	arena_release(selection->arena, old);
+}
+
+/* See selection.h. */
+void
+selection_finish(Selection *selection, int64 limit)
+{
+	CHECK_FOR_INTERRUPTS();
+	qsort_arg(selection->entries, selection->n, sizeof(ScoredKey), compare_entries, selection);
+	if (limit == 0 || selection->n <= limit)
+		return;
+	selection->n = limit;
+	if (selection->kind == KEY_BYTES)
+		rebuild_pool(selection);
+}
+
+/* Room for one more entry. */
+static void
+reserve_entry(Selection *selection)
+{
+	int64		capacity;
+
+	if (selection->n < selection->capacity)
+		return;
+	if (selection->limit > 0 && selection->n >= Max(2 * selection->limit, LEAST_CAPACITY))
+	{
+		selection_finish(selection, selection->limit);
+		return;
+	}
+	capacity = Max(LEAST_CAPACITY, 2 * selection->capacity);
+	selection->entries = arena_grow(selection->arena, selection->entries, selection->capacity, capacity,
+									sizeof(ScoredKey));
+	check_core(selection);
+	selection->capacity = capacity;
+}
+
+/* Copy bytes to the pool; returns where they start. */
+static int64
+keep_bytes(Selection *selection, const Key *key)
+{
+	int64		start = selection->pool_used;
+	size_t		capacity = Max(2 * selection->pool_capacity, selection->pool_used + key->length);
+
+	if (selection->pool_used + key->length > selection->pool_capacity)
+	{
+		capacity = Max(capacity, LEAST_CAPACITY);
+		selection->pool = arena_grow(selection->arena, selection->pool, selection->pool_capacity, capacity, 1);
+		check_core(selection);
+		selection->pool_capacity = capacity;
+	}
+	memcpy(selection->pool + start, key->bytes, key->length);
+	selection->pool_used += key->length;
+	return start;
+}
+
+/* See selection.h. */
+void
+selection_add(Selection *selection, const Key *key, double score)
+{
+	ScoredKey  *entry;
+
+	reserve_entry(selection);
+	entry = &selection->entries[selection->n];
+	entry->score = score;
+	entry->integer = selection->kind == KEY_INTEGER ? key->integer : keep_bytes(selection, key);
+	entry->length = selection->kind == KEY_INTEGER ? 0 : (int32) key->length;
+	selection->n++;
+}
