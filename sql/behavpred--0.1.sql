@@ -228,6 +228,9 @@ CREATE FUNCTION create_target(
   negatives regclass DEFAULT NULL, horizon interval DEFAULT NULL)
 RETURNS void AS 'MODULE_PATHNAME', 'behavpred_create_target' LANGUAGE C VOLATILE;
 
+COMMENT ON FUNCTION create_target(text, text, text, text[], regclass, regclass, regclass, interval) IS
+  'Registers a target: one behaviour (that of the graph) to predict for an object, a set of objects, or users like those of a seeds relation. candidates: users to choose from (default: all of the graph); negatives: users known not to do it (default: sampled); horizon: only interactions of that last stretch of time make a user positive';
+
 CREATE FUNCTION train_target(
   target text, model text DEFAULT 'logistic', hidden int[] DEFAULT NULL,
   soft_weight float8 DEFAULT 0.5, seed_weights text DEFAULT 'isolation_forest',
@@ -239,8 +242,13 @@ CREATE FUNCTION train_target(
   OUT test_positives bigint, OUT test_basis text, OUT deployed boolean, OUT seconds float8)
 RETURNS record AS 'MODULE_PATHNAME', 'behavpred_train_target' LANGUAGE C VOLATILE;
 
+COMMENT ON FUNCTION train_target(text, text, int[], float8, text, float8, text, bigint, int, jsonb) IS
+  'Trains the next version of a target''s model (logistic or mlp) on sampled users: hard labels, soft labels of the graph network (soft_weight 0 to 1), seeds weighted by how sparse their surroundings are (seed_weights isolation_forest or none). Quality is measured on users that trained nothing: test_basis unseen = their interaction with the object was held out of the graph''s training, too; in_graph = it was not, so that the figures are optimistic. options: soft_temperature, ridge, iterations, epochs, batch_size, learning_rate, seed_weight_scale (raw, mean1, spread), deploy (if_better, always, never)';
+
 CREATE FUNCTION drop_target(target text) RETURNS void
 AS 'MODULE_PATHNAME', 'behavpred_drop_target' LANGUAGE C VOLATILE STRICT;
+
+COMMENT ON FUNCTION drop_target(text) IS 'Removes a target and all its models';
 
 -- ---------------------------------------------------------------------------
 -- Use
@@ -249,10 +257,18 @@ AS 'MODULE_PATHNAME', 'behavpred_drop_target' LANGUAGE C VOLATILE STRICT;
 CREATE FUNCTION score(model model, embedding real[]) RETURNS float8
 AS 'MODULE_PATHNAME', 'behavpred_score' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 
+COMMENT ON FUNCTION score(model, real[]) IS
+  'Probability, 0 to 1, that the user with this embedding does it. Pure: may stand in parallel scans, on shards, in generated columns';
+
 CREATE FUNCTION predict(target text, user_id anyelement) RETURNS float8
 AS 'MODULE_PATHNAME', 'behavpred_predict' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION predict(target text, user_id text) RETURNS float8
 AS 'MODULE_PATHNAME', 'behavpred_predict' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION predict(text, anyelement) IS
+  'Probability, 0 to 1, that the user does what the target stands for, among the target''s candidates; NULL for a user the graph does not know';
+COMMENT ON FUNCTION predict(text, text) IS
+  'The same, the user''s key as text';
 
 CREATE FUNCTION audience(
   target text, size bigint DEFAULT NULL, fraction float8 DEFAULT NULL,
@@ -261,12 +277,18 @@ CREATE FUNCTION audience(
 RETURNS TABLE (rank bigint, user_key text, probability float8, lift float8)
 AS 'MODULE_PATHNAME', 'behavpred_audience' LANGUAGE C VOLATILE;
 
+COMMENT ON FUNCTION audience(text, bigint, float8, float8, float8, boolean, regclass) IS
+  'The users most likely to do it, best first, ties by key. All given conditions hold: size, fraction of the candidates (0 to 1), min_probability, min_lift (probability over the base rate); none given: the best 1,000. Users who did it and seeds are left out unless exclude_known is false';
+
 CREATE FUNCTION audience_into(
   target text, destination text, size bigint DEFAULT NULL, fraction float8 DEFAULT NULL,
   min_probability float8 DEFAULT NULL, min_lift float8 DEFAULT NULL,
   exclude_known boolean DEFAULT true, candidates regclass DEFAULT NULL)
 RETURNS bigint
 AS 'MODULE_PATHNAME', 'behavpred_audience_into' LANGUAGE C VOLATILE;
+
+COMMENT ON FUNCTION audience_into(text, text, bigint, float8, float8, float8, boolean, regclass) IS
+  'audience() into a new table (rank, the user column with its own type, probability, lift); returns the number of rows';
 
 CREATE FUNCTION recommend(graph text, user_id anyelement, k int DEFAULT 10, exclude_seen boolean DEFAULT true)
 RETURNS TABLE (rank int, object_key text, score float8)
@@ -275,19 +297,35 @@ CREATE FUNCTION recommend(graph text, user_id text, k int DEFAULT 10, exclude_se
 RETURNS TABLE (rank int, object_key text, score float8)
 AS 'MODULE_PATHNAME', 'behavpred_recommend' LANGUAGE C STABLE STRICT;
 
+COMMENT ON FUNCTION recommend(text, anyelement, int, boolean) IS
+  'The k objects with the highest score for a user, exactly; exclude_seen leaves out those he has interacted with. No rows for a user the graph does not know';
+COMMENT ON FUNCTION recommend(text, text, int, boolean) IS 'The same, the user''s key as text';
+
 CREATE FUNCTION embedding(graph text, user_id anyelement) RETURNS real[]
 AS 'MODULE_PATHNAME', 'behavpred_embedding' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION embedding(graph text, user_id text) RETURNS real[]
 AS 'MODULE_PATHNAME', 'behavpred_embedding' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION embedding(text, anyelement) IS
+  'A user''s stored vector: the unit vector divided by the root of the temperature, then 1. NULL for a user the graph does not know';
+COMMENT ON FUNCTION embedding(text, text) IS 'The same, the user''s key as text';
 CREATE FUNCTION object_embedding(graph text, object_id anyelement) RETURNS real[]
 AS 'MODULE_PATHNAME', 'behavpred_object_embedding' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION object_embedding(graph text, object_id text) RETURNS real[]
 AS 'MODULE_PATHNAME', 'behavpred_object_embedding' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 
+COMMENT ON FUNCTION object_embedding(text, anyelement) IS
+  'An object''s stored vector, the last number its bias; dot(embedding, object_embedding) is the score. NULL for an object the graph does not know';
+COMMENT ON FUNCTION object_embedding(text, text) IS 'The same, the object''s key as text';
+
 CREATE FUNCTION dot(a real[], b real[]) RETURNS float8
 AS 'MODULE_PATHNAME', 'behavpred_dot' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION dot(real[], real[]) IS 'Dot product of two arrays of the same length, summed in double precision';
 CREATE FUNCTION cosine(a real[], b real[]) RETURNS float8
 AS 'MODULE_PATHNAME', 'behavpred_cosine' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION cosine(real[], real[]) IS 'Cosine of two arrays of the same length, -1 to 1; NULL when one of them has length zero';
 
 CREATE FUNCTION version() RETURNS text
 AS 'MODULE_PATHNAME', 'behavpred_version' LANGUAGE C IMMUTABLE PARALLEL SAFE;

@@ -122,7 +122,8 @@ insert_entries(const Audience *audience, const char *table, int64 first, int n)
 		array_types[c] = get_array_type(types[c]);
 		arrays[c] = PointerGetDatum(construct_array(columns[c], n, types[c], length, by_value, align));
 	}
-	write_rows(psprintf("INSERT INTO %s SELECT * FROM pg_catalog.unnest($1, $2, $3, $4)", table),
+	write_rows(psprintf("INSERT INTO %s SELECT * FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), "
+						"pg_catalog.unnest($3), pg_catalog.unnest($4))", table),
 			   4, array_types, arrays, NULL);
 }
 
