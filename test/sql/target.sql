@@ -1,0 +1,85 @@
+-- Targets: definition, training, versions, and what the models are good for.
+\set VERBOSITY default
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS behavpred;
+RESET client_min_messages;
+
+-- Two groups of users: the even like objects 1 to 30, the odd 31 to 60; everybody does
+-- some of the other group's. A hash of the pair decides, so the data never change.
+CREATE TABLE target_events AS
+SELECT u AS user_id, o AS object_id, timestamptz '2024-01-01' + make_interval(days => u % 50) AS happened
+FROM generate_series(1, 600) u, generate_series(1, 60) o
+WHERE abs(hashint8extended(u * 1000 + o, 7)) % 100 < CASE WHEN (u % 2 = 0) = (o <= 30) THEN 35 ELSE 4 END;
+SELECT users_found, objects_found, edges > 5000 AS enough
+FROM behavpred.create_graph('target_graph', 'target_events', time_column => 'happened');
+SELECT epochs_run > 0 AS trained
+FROM behavpred.train_graph('target_graph', dimension => 16, factors => 2, epochs => 12);
+
+-- one object
+SELECT behavpred.create_target('likes_5', 'target_graph', object => '5');
+SELECT version, n_positive > 90 AS positives, n_negative > 300 AS negatives, auc > 0.75 AS auc,
+       teacher_auc > 0.75 AS teacher, activity_auc IS NOT NULL AS activity,
+       lift_at_1pct > 1 AS lift, log_loss < 0.6 AS log_loss, ece < 0.2 AS ece, test_basis, deployed
+FROM behavpred.train_target('likes_5');
+
+-- probabilities tell the groups apart and refer to the population
+SELECT avg(p) FILTER (WHERE even) > 3 * avg(p) FILTER (WHERE NOT even) AS told_apart,
+       abs(avg(p) - (SELECT count(DISTINCT user_id) / 600.0 FROM target_events WHERE object_id = 5)) < 0.05 AS calibrated
+FROM (SELECT behavpred.predict('likes_5', u) AS p, u % 2 = 0 AS even FROM generate_series(1, 600) u) AS predicted;
+
+-- the same seed gives the same model; another gives another
+SELECT version, deployed FROM behavpred.train_target('likes_5', options => '{"deploy": "never"}');
+SELECT version FROM behavpred.train_target('likes_5', seed => 7, options => '{"deploy": "never"}');
+SELECT a.model::text = b.model::text AS same, a.model::text = c.model::text AS other_seed
+FROM behavpred.trained_model a, behavpred.trained_model b, behavpred.trained_model c
+WHERE a.target = 'likes_5' AND b.target = 'likes_5' AND c.target = 'likes_5'
+  AND a.version = 1 AND b.version = 2 AND c.version = 3;
+SELECT target, graph, deployed_version FROM behavpred.targets WHERE target = 'likes_5';
+
+-- every option
+SELECT auc > 0.6 AS auc FROM behavpred.train_target('likes_5', model => 'mlp', hidden => '{8,4}', negative_ratio => 10);
+SELECT auc > 0.7 AS auc FROM behavpred.train_target('likes_5', soft_weight => 0, seed_weights => 'none');
+SELECT auc > 0.7 AS auc FROM behavpred.train_target('likes_5', soft_weight => 1);
+SELECT auc > 0.7 AS auc FROM behavpred.train_target('likes_5', calibration => 'isotonic');
+SELECT auc > 0.7 AS auc FROM behavpred.train_target('likes_5', calibration => 'none', negative_ratio => 1);
+SELECT auc > 0.7 AS auc FROM behavpred.train_target('likes_5',
+  options => '{"seed_weight_scale": "raw", "soft_temperature": 2, "ridge": 0.1, "iterations": 50, "deploy": "always"}');
+SELECT auc > 0.7 AS auc FROM behavpred.train_target('likes_5', options => '{"seed_weight_scale": "spread"}', threads => 2);
+
+-- several objects, a horizon, candidates, named negatives
+SELECT behavpred.create_target('likes_some', 'target_graph', objects => '{5,6,7}');
+SELECT n_positive > 200 AS more, auc > 0.7 AS auc FROM behavpred.train_target('likes_some');
+SELECT behavpred.create_target('likes_5_lately', 'target_graph', object => '5', horizon => '20 days');
+SELECT t.n_positive = (SELECT count(DISTINCT user_id) FROM target_events
+                       WHERE object_id = 5 AND happened >= timestamptz '2024-01-01' + interval '29 days') AS within_horizon
+FROM (SELECT n_positive FROM behavpred.train_target('likes_5_lately')) AS t;
+CREATE TABLE target_some_users AS SELECT u AS user_id FROM generate_series(1, 400) u;
+CREATE TABLE target_others AS SELECT u AS user_id FROM generate_series(1, 599, 2) u;
+SELECT behavpred.create_target('likes_5_some', 'target_graph', object => '5',
+                               candidates => 'target_some_users', negatives => 'target_others');
+SELECT t.n_positive = (SELECT count(DISTINCT user_id) FROM target_events WHERE object_id = 5 AND user_id <= 400) AS among_candidates,
+       t.n_negative <= 200 AS named_negatives
+FROM (SELECT n_positive, n_negative FROM behavpred.train_target('likes_5_some')) AS t;
+
+-- seeds without an object: their mean stands for it
+CREATE TABLE target_seeds AS SELECT u AS user_id FROM generate_series(2, 300, 2) u;
+SELECT behavpred.create_target('like_the_even', 'target_graph', seeds => 'target_seeds');
+SELECT n_positive, auc > 0.7 AS auc, test_basis FROM behavpred.train_target('like_the_even');
+SELECT avg((user_key::int % 2 = 0)::int) > 0.9 AS finds_the_even, count(*), min(user_key::int) > 0 AS keys
+FROM behavpred.audience('like_the_even', size => 100);
+
+-- a model of an earlier training of the graph is not used
+SELECT epochs_run > 0 AS trained
+FROM behavpred.train_graph('target_graph', dimension => 16, factors => 2, epochs => 2);
+\set VERBOSITY terse
+SELECT behavpred.predict('likes_5', 1);
+SELECT count(*) FROM behavpred.audience('likes_5', size => 10);
+\set VERBOSITY default
+SELECT deployed FROM behavpred.train_target('likes_5');
+SELECT behavpred.predict('likes_5', 1) BETWEEN 0 AND 1 AS predicts_again;
+
+SELECT behavpred.drop_target('likes_5');
+SELECT count(*) FROM behavpred.trained_model WHERE target = 'likes_5';
+SELECT behavpred.drop_graph('target_graph');
+SELECT count(*) FROM behavpred.targets;
+DROP TABLE target_events, target_some_users, target_others, target_seeds;

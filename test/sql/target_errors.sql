@@ -1,0 +1,78 @@
+-- What is wrong with a target is said with a message, a detail and a hint.
+\set VERBOSITY default
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS behavpred;
+RESET client_min_messages;
+
+CREATE TABLE bad_events AS
+SELECT u AS user_id, o AS object_id
+FROM generate_series(1, 300) u, generate_series(1, 30) o
+WHERE abs(hashint8extended(u * 1000 + o, 7)) % 100 < 20
+   OR o = 30                        -- everybody
+   OR (o = 29 AND u <= 50);         -- fewer than a hundred
+DELETE FROM bad_events WHERE object_id = 28 AND user_id > 30;
+CREATE TABLE bad_users (user_id int);
+CREATE TABLE bad_two_columns (a int, b int);
+CREATE TABLE bad_text_users (user_id uuid);
+
+SELECT behavpred.create_target('t', 'no_such_graph', object => '1');
+SELECT users_found FROM behavpred.create_graph('bad_graph', 'bad_events');
+SELECT behavpred.create_target('t', 'bad_graph');
+SELECT behavpred.create_target(NULL, 'bad_graph', object => '1');
+SELECT behavpred.create_target('', 'bad_graph', object => '1');
+SELECT behavpred.create_target('t', 'bad_graph', object => '4711');
+SELECT behavpred.create_target('t', 'bad_graph', object => 'shoes');
+SELECT behavpred.create_target('t', 'bad_graph', object => '1', horizon => '7 days');
+SELECT behavpred.create_target('t', 'bad_graph', seeds => 'bad_two_columns');
+SELECT behavpred.create_target('t', 'bad_graph', seeds => 'bad_text_users');
+
+SELECT behavpred.create_target('t', 'bad_graph', object => '1');
+SELECT behavpred.create_target('t', 'bad_graph', object => '1');
+SELECT * FROM behavpred.train_target('t');
+SELECT behavpred.predict('t', 1);
+SELECT epochs_run > 0 AS trained
+FROM behavpred.train_graph('bad_graph', dimension => 8, factors => 2, epochs => 3);
+SELECT behavpred.predict('t', 1);
+SELECT behavpred.predict('tt', 1);
+SELECT * FROM behavpred.audience('t');
+SELECT * FROM behavpred.train_target('tt');
+SELECT * FROM behavpred.train_target(NULL);
+SELECT * FROM behavpred.train_target('t', model => 'forest');
+SELECT * FROM behavpred.train_target('t', hidden => '{4}');
+SELECT * FROM behavpred.train_target('t', model => 'mlp', hidden => '{}');
+SELECT * FROM behavpred.train_target('t', model => 'mlp', hidden => '{0}');
+SELECT * FROM behavpred.train_target('t', soft_weight => 1.5);
+SELECT * FROM behavpred.train_target('t', soft_weight => 'NaN');
+SELECT * FROM behavpred.train_target('t', seed_weights => 'isolation_florest');
+SELECT * FROM behavpred.train_target('t', negative_ratio => 0);
+SELECT * FROM behavpred.train_target('t', calibration => 'plat');
+SELECT * FROM behavpred.train_target('t', threads => 0);
+SELECT * FROM behavpred.train_target('t', options => '{"learning_rte": 0.1}');
+SELECT * FROM behavpred.train_target('t', options => '{"ridge": -1}');
+
+-- too few, all, none
+SELECT behavpred.create_target('few', 'bad_graph', object => '28');
+SELECT * FROM behavpred.train_target('few');
+SELECT behavpred.create_target('everybody', 'bad_graph', object => '30');
+SELECT * FROM behavpred.train_target('everybody');
+SELECT behavpred.create_target('no_seeds', 'bad_graph', seeds => 'bad_users');
+SELECT * FROM behavpred.train_target('no_seeds');
+SELECT behavpred.create_target('no_negatives', 'bad_graph', object => '1', negatives => 'bad_users');
+SELECT * FROM behavpred.train_target('no_negatives');
+SELECT behavpred.create_target('some', 'bad_graph', object => '29');
+SELECT deployed FROM behavpred.train_target('some');
+
+-- collapsed embeddings
+UPDATE bad_graph_user_embedding SET embedding = array_fill(1::real, ARRAY[9]);
+SELECT * FROM behavpred.train_target('t');
+UPDATE bad_graph_user_embedding SET embedding = array_fill(1::real, ARRAY[3]) WHERE user_id = 7;
+SELECT * FROM behavpred.train_target('t');
+
+-- sources that have gone
+DROP TABLE bad_users;
+SELECT * FROM behavpred.train_target('no_seeds');
+DROP TABLE bad_events;
+SELECT * FROM behavpred.train_target('t');
+SELECT behavpred.drop_target('tt');
+SELECT behavpred.drop_graph('bad_graph');
+DROP TABLE bad_two_columns, bad_text_users;
