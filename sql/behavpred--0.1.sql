@@ -99,6 +99,12 @@ CREATE TYPE model (
   INTERNALLENGTH = VARIABLE, ALIGNMENT = double, STORAGE = extended
 );
 
+COMMENT ON TYPE model IS 'A trained model of a target: numbers with a header and a checksum, made by train_target()';
+COMMENT ON FUNCTION model_in(cstring) IS 'Input of type model';
+COMMENT ON FUNCTION model_out(model) IS 'Output of type model';
+COMMENT ON FUNCTION model_recv(internal) IS 'Binary input of type model';
+COMMENT ON FUNCTION model_send(model) IS 'Binary output of type model';
+
 CREATE TABLE trained_model (
   target text NOT NULL REFERENCES registered_target ON DELETE CASCADE,
   version int NOT NULL CHECK (version > 0),
@@ -273,21 +279,21 @@ COMMENT ON FUNCTION predict(text, text) IS
 CREATE FUNCTION audience(
   target text, size bigint DEFAULT NULL, fraction float8 DEFAULT NULL,
   min_probability float8 DEFAULT NULL, min_lift float8 DEFAULT NULL,
-  exclude_known boolean DEFAULT true, candidates regclass DEFAULT NULL)
+  exclude_known boolean DEFAULT true, candidates regclass DEFAULT NULL, threads int DEFAULT NULL)
 RETURNS TABLE (rank bigint, user_key text, probability float8, lift float8)
-AS 'MODULE_PATHNAME', 'behavpred_audience' LANGUAGE C VOLATILE;
+AS 'MODULE_PATHNAME', 'behavpred_audience' LANGUAGE C STABLE;
 
-COMMENT ON FUNCTION audience(text, bigint, float8, float8, float8, boolean, regclass) IS
+COMMENT ON FUNCTION audience(text, bigint, float8, float8, float8, boolean, regclass, int) IS
   'The users most likely to do it, best first, ties by key. All given conditions hold: size, fraction of the candidates (0 to 1), min_probability, min_lift (probability over the base rate); none given: the best 1,000. Users who did it and seeds are left out unless exclude_known is false';
 
 CREATE FUNCTION audience_into(
   target text, destination text, size bigint DEFAULT NULL, fraction float8 DEFAULT NULL,
   min_probability float8 DEFAULT NULL, min_lift float8 DEFAULT NULL,
-  exclude_known boolean DEFAULT true, candidates regclass DEFAULT NULL)
+  exclude_known boolean DEFAULT true, candidates regclass DEFAULT NULL, threads int DEFAULT NULL)
 RETURNS bigint
 AS 'MODULE_PATHNAME', 'behavpred_audience_into' LANGUAGE C VOLATILE;
 
-COMMENT ON FUNCTION audience_into(text, text, bigint, float8, float8, float8, boolean, regclass) IS
+COMMENT ON FUNCTION audience_into(text, text, bigint, float8, float8, float8, boolean, regclass, int) IS
   'audience() into a new table (rank, the user column with its own type, probability, lift); returns the number of rows';
 
 CREATE FUNCTION recommend(graph text, user_id anyelement, k int DEFAULT 10, exclude_seen boolean DEFAULT true)
@@ -330,7 +336,8 @@ COMMENT ON FUNCTION cosine(real[], real[]) IS 'Cosine of two arrays of the same 
 CREATE FUNCTION version() RETURNS text
 AS 'MODULE_PATHNAME', 'behavpred_version' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 
-COMMENT ON FUNCTION version() IS 'Version of the loaded library';
+-- Qualified, because pg_catalog has one of this name.
+COMMENT ON FUNCTION behavpred.version() IS 'Version of the loaded library';
 
 -- ---------------------------------------------------------------------------
 -- Views
@@ -412,7 +419,11 @@ REVOKE EXECUTE ON FUNCTION
   create_graph(text, regclass, name, name, name, text[], name, float8, name, name, interval, regclass, name[], regclass, name[], int, text),
   train_graph(text, int, int, int, int, int, int, float8, int, float8, int, float8, bigint, int, jsonb),
   evaluate_graph(text, regclass, int, int),
-  drop_graph(text)
+  drop_graph(text),
+  create_target(text, text, text, text[], regclass, regclass, regclass, interval),
+  train_target(text, text, int[], float8, text, float8, text, bigint, int, jsonb),
+  drop_target(text),
+  audience_into(text, text, bigint, float8, float8, float8, boolean, regclass, int)
 FROM PUBLIC;
 
 -- ---------------------------------------------------------------------------

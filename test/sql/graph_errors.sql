@@ -217,6 +217,19 @@ SELECT * FROM behavpred.evaluate_graph('shop', 'events');
 SELECT behavpred.drop_graph('shop');
 
 -- Roles: creating is granted, everybody sees his own.
+SELECT p.proname AS granted_by_an_administrator FROM pg_proc p
+JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
+JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND e.extname = 'behavpred'
+WHERE NOT has_function_privilege('public', p.oid, 'EXECUTE') ORDER BY p.proname;
+-- Every table keeps to row security, and every object has a comment.
+SELECT c.relname, c.relrowsecurity FROM pg_class c
+WHERE c.relnamespace = 'behavpred'::regnamespace AND c.relkind = 'r' ORDER BY c.relname;
+SELECT pg_describe_object(d.classid, d.objid, 0) AS without_comment FROM pg_depend d
+JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND e.extname = 'behavpred'
+WHERE d.deptype = 'e' AND d.classid IN ('pg_proc'::regclass, 'pg_class'::regclass, 'pg_type'::regclass)
+  AND NOT EXISTS (SELECT FROM pg_class c WHERE d.classid = 'pg_class'::regclass AND c.oid = d.objid AND c.relkind <> 'r' AND c.relkind <> 'v')
+  AND obj_description(d.objid, d.classid::regclass::name) IS NULL
+ORDER BY 1;
 CREATE ROLE regress_behavpred_one;
 CREATE ROLE regress_behavpred_two;
 SET ROLE regress_behavpred_one;
