@@ -284,7 +284,7 @@ RETURNS TABLE (rank bigint, user_key text, probability float8, lift float8)
 AS 'MODULE_PATHNAME', 'behavpred_audience' LANGUAGE C STABLE;
 
 COMMENT ON FUNCTION audience(text, bigint, float8, float8, float8, boolean, regclass, int) IS
-  'The users most likely to do it, best first, ties by key. All given conditions hold: size, fraction of the candidates (0 to 1), min_probability, min_lift (probability over the base rate); none given: the best 1,000. Users who did it and seeds are left out unless exclude_known is false';
+  'The users most likely to do it, best first, ties by key. All given conditions hold: size, fraction of the candidates that are not left out (above 0, at most 1; rounded, at least one user), min_probability, min_lift (probability over the base rate); none given: the best 1,000. Users who did it and seeds are left out unless exclude_known is false. candidates: choose among the users of this relation, default those of the target. threads: default behavpred.threads; does not change the result';
 
 CREATE FUNCTION audience_into(
   target text, destination text, size bigint DEFAULT NULL, fraction float8 DEFAULT NULL,
@@ -294,7 +294,7 @@ RETURNS bigint
 AS 'MODULE_PATHNAME', 'behavpred_audience_into' LANGUAGE C VOLATILE;
 
 COMMENT ON FUNCTION audience_into(text, text, bigint, float8, float8, float8, boolean, regclass, int) IS
-  'audience() into a new table (rank, the user column with its own type, probability, lift); returns the number of rows';
+  'audience() into a new table of yours, destination (a name, with or without a schema), with the columns rank, the user column in its own type as primary key, probability, lift; returns the number of rows';
 
 CREATE FUNCTION recommend(graph text, user_id anyelement, k int DEFAULT 10, exclude_seen boolean DEFAULT true)
 RETURNS TABLE (rank int, object_key text, score float8)

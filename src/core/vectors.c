@@ -1,10 +1,12 @@
 /*
  * vectors.c
- *		Dot product and cosine; see vectors.h.
+ *		Dot product, cosine, check for NaN; see vectors.h.
  */
 #include "core/vectors.h"
 
 #include <math.h>
+#include <stdint.h>
+#include <string.h>
 
 #define PARTS 8
 
@@ -31,4 +33,21 @@ vectors_cosine(const float *a, const float *b, int n)
 	double		cosine = vectors_dot(a, b, n) / lengths;
 
 	return lengths > 0 ? fmax(-1, fmin(1, cosine)) : NAN;
+}
+
+/* Without a branch for each number, so that the compiler can take several at a time. */
+bool
+vectors_finite(const float *vector, int n)
+{
+	const uint32_t exponent = UINT32_C(0x7f800000);
+	uint32_t	not_finite = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		uint32_t	bits;
+
+		memcpy(&bits, &vector[i], sizeof(bits));
+		not_finite |= (bits & exponent) == exponent;
+	}
+	return not_finite == 0;
 }

@@ -1,6 +1,6 @@
 /*
  * vectors.h
- *		Dot product and cosine of two float vectors of any length.
+ *		Dot product and cosine of two float vectors of any length, and a check for NaN.
  *
  * Products are exact in double and summed in eight partial sums in a fixed order, so that
  * the result does not depend on the processor.
@@ -8,9 +8,14 @@
 #ifndef BEHAVPRED_VECTORS_H
 #define BEHAVPRED_VECTORS_H
 
+#include <stdbool.h>
+
 extern double vectors_dot(const float *a, const float *b, int n);
 
 /* In [-1, 1]; NaN when one of them has length zero. */
 extern double vectors_cosine(const float *a, const float *b, int n);
+
+/* True when no number is NaN or infinite. */
+extern bool vectors_finite(const float *vector, int n);
 
 #endif

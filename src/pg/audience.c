@@ -10,6 +10,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/regproc.h"
 
 #include "pg/audience_selection.h"
@@ -49,44 +50,68 @@ behavpred_audience(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* "schema.name" as an identifier, quoted; it must not be there yet. */
-static char *
-new_table_name(const char *destination)
+/* "schema.name", taken apart as SQL does, and the schema to create it in. */
+static Oid
+creation_schema(const char *destination, char **name)
 {
 	List	   *names = stringToQualifiedNameList(destination
 #if PG_VERSION_NUM >= 160000
 												  ,NULL
 #endif
 		);
-	char	   *schema;
-	char	   *name;
-	Oid			namespace;
 
-	DeconstructQualifiedName(names, &schema, &name);
-	namespace = schema != NULL ? get_namespace_oid(schema, false) :
-		fetch_search_path_array(&namespace, 1) > 0 ? namespace : InvalidOid;
-	if (!OidIsValid(namespace))
+	if (list_length(names) == 1 && fetch_search_path(false) == NIL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_SCHEMA),
-				 errmsg("no schema has been selected to create \"%s\" in", name),
-				 errhint("Name one: destination => 'public.%s'.", name)));
-	if (OidIsValid(get_relname_relid(name, namespace)))
+				 errmsg("no schema has been selected to create \"%s\" in", destination),
+				 errdetail("No schema of search_path exists."),
+				 errhint("Name one: destination => 'public.%s'.", destination)));
+	return QualifiedNameGetCreationNamespace(names, name);
+}
+
+/* The destination as a quoted identifier; it must not be there yet. */
+static char *
+new_table_name(const char *destination)
+{
+	char	   *name;
+	Oid			schema = creation_schema(destination, &name);
+	char	   *quoted = quote_qualified_identifier(get_namespace_name(schema), name);
+
+	if (OidIsValid(get_relname_relid(name, schema)))
 		ereport(ERROR,
 				(errcode(ERRCODE_DUPLICATE_TABLE),
 				 errmsg("relation \"%s\" already exists", destination),
 				 errdetail("audience_into() writes a new table only, so that nothing is overwritten."),
-				 errhint("DROP TABLE %s; or choose another name.",
-						 quote_qualified_identifier(get_namespace_name(namespace), name))));
-	return quote_qualified_identifier(get_namespace_name(namespace), name);
+				 errhint("DROP TABLE %s; or choose another name.", quoted)));
+	return quoted;
+}
+
+/* The column of users keeps its name, which must not be that of another column. */
+static const char *
+user_column(const Audience *audience)
+{
+	static const char *const others[] = {"rank", "probability", "lift"};
+	const char *column = audience->graph->user_column;
+
+	for (int i = 0; i < lengthof(others); i++)
+		if (strcmp(column, others[i]) == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_DUPLICATE_COLUMN),
+					 errmsg("the user column of graph \"%s\" is named \"%s\"", audience->graph->name, column),
+					 errdetail("An audience has a column of this name already."),
+					 errhint("CREATE TABLE ... AS SELECT * FROM behavpred.audience(...);")));
+	return quote_identifier(column);
 }
 
 static void
-create_table(const Audience *audience, const char *table)
+create_table(const AudienceRequest *request, const Audience *audience, const char *table)
 {
 	write_command(psprintf("CREATE TABLE %s (rank pg_catalog.int8 NOT NULL, %s %s PRIMARY KEY, "
 						   "probability pg_catalog.float8 NOT NULL, lift pg_catalog.float8 NOT NULL)", table,
-						   quote_identifier(audience->graph->user_column),
-						   format_type_be_qualified(audience->key_type)));
+						   user_column(audience), format_type_be_qualified(audience->key_type)));
+	write_command(psprintf("COMMENT ON TABLE %s IS %s", table,
+						   quote_literal_cstr(psprintf("Audience of target \"%s\", best first by rank",
+													   request->target->name))));
 }
 
 /* Entries first .. first + n - 1 by one INSERT. */
@@ -127,6 +152,24 @@ insert_entries(const Audience *audience, const char *table, int64 first, int n)
 			   4, array_types, arrays, NULL);
 }
 
+/* All entries; the memory of each INSERT goes before the next. */
+static void
+insert_audience(const Audience *audience, const char *table)
+{
+	int64		n = audience->selection.n;
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "behavpred audience rows",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(context);
+
+	for (int64 first = 0; first < n; first += INSERT_ROWS)
+	{
+		insert_entries(audience, table, first, (int) Min(INSERT_ROWS, n - first));
+		MemoryContextReset(context);
+	}
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(context);
+}
+
 /* audience_into(target, destination, size, ...) */
 Datum
 behavpred_audience_into(PG_FUNCTION_ARGS)
@@ -143,10 +186,9 @@ behavpred_audience_into(PG_FUNCTION_ARGS)
 				 errhint("SELECT behavpred.audience_into('buys_42', 'campaign_users', size => 1000);")));
 	table = new_table_name(text_to_cstring(PG_GETARG_TEXT_PP(1)));
 	audience_select(&request, &audience);
-	create_table(&audience, table);
+	create_table(&request, &audience, table);
 	n = audience.selection.n;
-	for (int64 first = 0; first < n; first += INSERT_ROWS)
-		insert_entries(&audience, table, first, (int) Min(INSERT_ROWS, n - first));
+	insert_audience(&audience, table);
 	audience_close(&audience);
 	PG_RETURN_INT64(n);
 }

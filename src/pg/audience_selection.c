@@ -25,7 +25,7 @@
 /* The arguments that follow target (and destination), in order. */
 enum
 {
-	ARG_SIZE, ARG_FRACTION, ARG_MIN_PROBABILITY, ARG_MIN_LIFT, ARG_EXCLUDE_KNOWN, ARG_CANDIDATES
+	ARG_SIZE, ARG_FRACTION, ARG_MIN_PROBABILITY, ARG_MIN_LIFT, ARG_EXCLUDE_KNOWN, ARG_CANDIDATES, ARG_THREADS
 };
 
 static void
@@ -78,6 +78,7 @@ audience_arguments(FunctionCallInfo fcinfo, int first)
 	request.exclude_known = PG_ARGISNULL(first + ARG_EXCLUDE_KNOWN) || PG_GETARG_BOOL(first + ARG_EXCLUDE_KNOWN);
 	request.candidates = PG_ARGISNULL(first + ARG_CANDIDATES) ? request.target->candidates :
 		relation_qualified_name(PG_GETARG_OID(first + ARG_CANDIDATES));
+	request.threads = threads_argument(fcinfo, first + ARG_THREADS);
 	if (PG_ARGISNULL(first + ARG_SIZE) && PG_ARGISNULL(first + ARG_FRACTION) &&
 		PG_ARGISNULL(first + ARG_MIN_PROBABILITY) && PG_ARGISNULL(first + ARG_MIN_LIFT))
 		request.size = DEFAULT_SIZE;
@@ -152,7 +153,6 @@ static void
 take_candidate(void *argument, Datum *values, bool *nulls)
 {
 	Scoring    *scoring = argument;
-	int			expected = scoring->audience->student.widths[0];
 	const float *vector;
 	int			width;
 	Key			key;
@@ -163,8 +163,7 @@ take_candidate(void *argument, Datum *values, bool *nulls)
 	if (scoring->request->exclude_known && dictionary_find(&scoring->known, &key) >= 0)
 		return;
 	vector = embedding_from_datum(values[1], &width);
-	if (width != expected)
-		model_probability(&scoring->audience->student, vector, width);	/* says what is wrong */
+	model_check_vector(&scoring->audience->student, vector, width);
 	memcpy(scoring->vectors + (size_t) scoring->n * width, vector, width * sizeof(float));
 	selection_add(&scoring->panel, &key, 0);
 	scoring->candidates++;
@@ -213,7 +212,7 @@ audience_select(const AudienceRequest *request, Audience *audience)
 
 	audience->graph = graph_definition_trained(request->target->graph);
 	audience->key_type = deployed->user_key_type;
-	audience->core = bridge_open(1);
+	audience->core = bridge_open(request->threads);
 	arena_open(&audience->arena, audience->core);
 	student_from_model(&audience->arena, VARDATA_ANY(deployed->model), VARSIZE_ANY_EXHDR(deployed->model),
 					   &audience->student);

@@ -22,7 +22,8 @@ typedef struct AudienceRequest
 	double		min_probability;	/* 0 = none */
 	double		min_lift;		/* 0 = none */
 	bool		exclude_known;
-	char	   *candidates;		/* quoted relation, NULL = the target's own */
+	char	   *candidates;		/* quoted relation, NULL = all users of the graph */
+	int			threads;		/* 0 = behavpred.threads */
 } AudienceRequest;
 
 typedef struct Audience

@@ -17,9 +17,12 @@
 extern const Student *model_cache_student(FmgrInfo *function, Datum model);
 
 /*
- * The probability of one embedding.  ERRCODE_DATATYPE_MISMATCH with both widths when the model is
- * for another one; ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE when a number is not finite.
+ * ERRCODE_DATATYPE_MISMATCH with both widths when the model is for another embedding;
+ * ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE when a number is not finite.
  */
+extern void model_check_vector(const Student *student, const float *vector, int width);
+
+/* The probability of one embedding, after the check above. */
 extern double model_probability(const Student *student, const float *vector, int width);
 
 #endif

@@ -40,6 +40,14 @@ check_model(bytea *value)
 	bridge_close(core);
 }
 
+/* "\x" and pairs of digits, nothing else. */
+static bool
+is_hexadecimal(const char *text, size_t length)
+{
+	return length % 2 == 0 && strncmp(text, "\\x", 2) == 0 &&
+		strspn(text + 2, "0123456789abcdefABCDEF") == length - 2;
+}
+
 /* '\x...' */
 Datum
 behavpred_model_in(PG_FUNCTION_ARGS)
@@ -48,12 +56,13 @@ behavpred_model_in(PG_FUNCTION_ARGS)
 	size_t		length = strlen(text);
 	bytea	   *value;
 
-	if (length < 2 || text[0] != '\\' || text[1] != 'x')
+	if (!is_hexadecimal(text, length))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
 				 errmsg("invalid input syntax for type behavpred.model"),
-				 errdetail("The text of a model begins with \\x, followed by hexadecimal digits."),
-				 errhint("Models are made by behavpred.train_target().")));
+				 errdetail("The text of a model is \\x and an even number of hexadecimal digits; this has %zu characters.",
+						   length),
+				 errhint("Models are made by behavpred.train_target(); copy the whole text of one.")));
 	value = palloc(length / 2 + VARHDRSZ);
 	SET_VARSIZE(value, hex_decode(text + 2, length - 2, VARDATA(value)) + VARHDRSZ);
 	check_model(value);

@@ -38,6 +38,7 @@ typedef struct SnapshotMark
 	TransactionId xmin;
 	TransactionId xmax;
 	uint32		running;
+	int32		running_below;	/* on a standby all that run are here */
 	CommandId	command;
 } SnapshotMark;
 
@@ -71,6 +72,7 @@ current_mark(void)
 	mark.xmin = snapshot->xmin;
 	mark.xmax = snapshot->xmax;
 	mark.running = snapshot->xcnt;
+	mark.running_below = snapshot->subxcnt;
 	mark.command = snapshot->curcid;
 	return mark;
 }

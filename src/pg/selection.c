@@ -3,9 +3,13 @@
  *		The best of many scored keys: largest score first, ties by key.
  *
  * Entries are collected and cut back to the limit whenever twice as many (and at least
- * 64k) have come together: n log n in all, memory of twice the limit.
+ * 64k) have come together; what is worse than the last that was left is refused from then
+ * on.  So a long stream in random order is sorted a few times only, in memory of twice the
+ * limit.
  */
 #include "postgres.h"
+
+#include <math.h>
 
 #include "miscadmin.h"
 
@@ -28,6 +32,7 @@ selection_open(Selection *selection, Arena *arena, KeyKind kind, int64 limit)
 	selection->arena = arena;
 	selection->kind = kind;
 	selection->limit = limit;
+	selection->least_score = -INFINITY;
 }
 
 /* See selection.h. */
@@ -51,12 +56,14 @@ compare_keys(const Selection *selection, const ScoredKey *x, const ScoredKey *y)
 	return order != 0 ? order : (x->length > y->length) - (x->length < y->length);
 }
 
+/* Best first.  Looks for an interrupt: millions of entries take seconds to sort. */
 static int
 compare_entries(const void *a, const void *b, void *selection)
 {
 	const ScoredKey *x = a;
 	const ScoredKey *y = b;
 
+	CHECK_FOR_INTERRUPTS();
 	if (x->score != y->score)
 		return x->score > y->score ? -1 : 1;
 	return compare_keys(selection, x, y);
@@ -88,11 +95,11 @@ rebuild_pool(Selection *selection)
 void
 selection_finish(Selection *selection, int64 limit)
 {
-	CHECK_FOR_INTERRUPTS();
 	qsort_arg(selection->entries, selection->n, sizeof(ScoredKey), compare_entries, selection);
 	if (limit == 0 || selection->n <= limit)
 		return;
 	selection->n = limit;
+	selection->least_score = selection->entries[limit - 1].score;
 	if (selection->kind == KEY_BYTES)
 		rebuild_pool(selection);
 }
@@ -105,7 +112,7 @@ reserve_entry(Selection *selection)
 
 	if (selection->n < selection->capacity)
 		return;
-	if (selection->limit > 0 && selection->n >= Max(2 * selection->limit, LEAST_CAPACITY))
+	if (selection->limit > 0 && selection->n >= LEAST_CAPACITY && selection->n / 2 >= selection->limit)
 	{
 		selection_finish(selection, selection->limit);
 		return;
@@ -142,6 +149,8 @@ selection_add(Selection *selection, const Key *key, double score)
 {
 	ScoredKey  *entry;
 
+	if (score < selection->least_score)
+		return;
 	reserve_entry(selection);
 	entry = &selection->entries[selection->n];
 	entry->score = score;

@@ -22,6 +22,7 @@ typedef struct Selection
 	Arena	   *arena;
 	KeyKind		kind;
 	int64		limit;			/* how many are wanted at most, 0 = all */
+	double		least_score;	/* lower ones cannot be among them any more */
 	int64		n;
 	int64		capacity;
 	ScoredKey  *entries;

@@ -41,11 +41,15 @@ WHERE m.target = 'score_target' GROUP BY m.version ORDER BY m.version;
 SELECT behavpred.score(model, '{1,2,3}') FROM behavpred.trained_model WHERE target = 'score_target' AND version = 3;
 SELECT behavpred.score(model, '{1,2,3,4,5,6,7,8,NaN}') FROM behavpred.trained_model WHERE target = 'score_target' AND version = 3;
 SELECT behavpred.score(model, '{1,2,3,4,5,6,7,Infinity,1}') FROM behavpred.trained_model WHERE target = 'score_target' AND version = 3;
+SELECT behavpred.score(model, '{1,2,3,4,5,6,7,Infinity,1}') FROM behavpred.trained_model WHERE target = 'score_target' AND version = 2;
+SELECT behavpred.score(model, '{1,2,3,4,5,6,7,NULL,1}') FROM behavpred.trained_model WHERE target = 'score_target' AND version = 3;
 SELECT behavpred.score(model, NULL) IS NULL AS strict FROM behavpred.trained_model WHERE target = 'score_target' AND version = 3;
 SELECT 'nonsense'::behavpred.model;
 SELECT '\x'::behavpred.model;
 SELECT '\x4250'::behavpred.model;
 SELECT '\xzz'::behavpred.model;
+SELECT '\x425'::behavpred.model;
+SELECT ''::behavpred.model;
 SELECT '\x00000000000000000000000000000000'::behavpred.model;
 -- one changed byte anywhere is found, and so is a byte too few
 CREATE FUNCTION score_survives(model text) RETURNS text LANGUAGE plpgsql AS $$
