@@ -70,9 +70,9 @@ typedef struct EncoderOptions
 	float		temperature;	/* tau: score = cosine / tau + object bias */
 	float		initial_deviation;	/* standard deviation of the first ID embeddings */
 	bool		spectral_start; /* ID embeddings start from the graph's singular vectors */
-	float		spectral_power;
-	float		spectral_noise;
-	float		adam_beta2;
+	float		spectral_power; /* each singular vector is scaled by its value to this power */
+	float		spectral_noise; /* share of the random start that is left in */
+	float		adam_beta2;		/* decay of Adam's second moment: a training has few steps */
 	float		initial_bias;	/* the bias starts at this times log(1 + degree), centred */
 	float		weight_decay;	/* on ID embeddings, mapping and attention; 0 = none */
 	int			patience;		/* epochs without a better validation NDCG; 0 = no early stop */

@@ -35,10 +35,10 @@ encoder_defaults(EncoderOptions *options, const Graph *graph)
 	*options = (EncoderOptions) {
 		.dimension = 64, .factors = 4, .layers = 2, .routing_iterations = 2,
 		.routing = ROUTING_OWN_CENTRE, .routing_temperature = 0.3f,
-		.attention = ATTENTION_SYMMETRIC, .attention_width = 16, .neighbour_scale = 1,
+		.attention = ATTENTION_SYMMETRIC, .attention_width = 16, .neighbour_scale = 2,
 		.mapping = MAPPING_AUTOMATIC, .id_embeddings = true,
 		.loss = LOSS_SOFTMAX, .epochs = epochs, .batch_size = batch, .negatives = 1024,
-		.learning_rate = 0.03f, .temperature = 0.1f, .initial_deviation = 0.1f,
+		.learning_rate = 0.03f, .temperature = 0.1f, .initial_bias = 0.5f, .initial_deviation = 0.1f,
 		.spectral_start = true, .patience = between(epochs / 5, 4, 20),
 		.validation_fraction = (float) fmin(0.1, fmax(0.01, HELD_OUT_EDGES / edges)),
 		.seed = 42,
