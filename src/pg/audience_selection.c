@@ -8,6 +8,8 @@
  */
 #include "postgres.h"
 
+#include <float.h>
+
 #include "utils/builtins.h"
 
 #include "pg/audience_selection.h"
@@ -28,20 +30,21 @@ enum
 	ARG_SIZE, ARG_FRACTION, ARG_MIN_PROBABILITY, ARG_MIN_LIFT, ARG_EXCLUDE_KNOWN, ARG_CANDIDATES, ARG_THREADS
 };
 
+/* Complain about a condition; `example` is a value that it may have. */
 static void
-refuse_argument(const char *name, double value, const char *range)
+refuse_argument(const char *name, double value, const char *range, const char *example)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("%s is %g", name, value),
 			 errdetail("It must be %s.", range),
-			 errhint("SELECT * FROM behavpred.audience('buys_42', size => 1000);")));
+			 errhint("For example: SELECT * FROM behavpred.audience('buys_42', %s => %s);", name, example)));
 }
 
-/* A float8 argument in (low, high] or [low, high]; 0 when it is NULL. */
+/* A float8 argument in (0, high] or [0, high]; 0 when it is NULL. */
 static double
 limit_argument(FunctionCallInfo fcinfo, int argument, const char *name, bool above_zero, double high,
-			   const char *range)
+			   const char *range, const char *example)
 {
 	double		value;
 
@@ -49,7 +52,7 @@ limit_argument(FunctionCallInfo fcinfo, int argument, const char *name, bool abo
 		return 0;
 	value = PG_GETARG_FLOAT8(argument);
 	if (!(above_zero ? value > 0 : value >= 0) || !(value <= high))
-		refuse_argument(name, value, range);
+		refuse_argument(name, value, range, example);
 	return value;
 }
 
@@ -69,12 +72,13 @@ audience_arguments(FunctionCallInfo fcinfo, int first)
 	{
 		request.size = PG_GETARG_INT64(first + ARG_SIZE);
 		if (request.size < 1)
-			refuse_argument("size", request.size, "at least 1");
+			refuse_argument("size", request.size, "at least 1", "1000");
 	}
-	request.fraction = limit_argument(fcinfo, first + ARG_FRACTION, "fraction", true, 1, "above 0 and at most 1");
+	request.fraction = limit_argument(fcinfo, first + ARG_FRACTION, "fraction", true, 1, "above 0 and at most 1",
+									  "0.01");
 	request.min_probability = limit_argument(fcinfo, first + ARG_MIN_PROBABILITY, "min_probability", false, 1,
-											 "from 0 to 1");
-	request.min_lift = limit_argument(fcinfo, first + ARG_MIN_LIFT, "min_lift", false, 1e9, "from 0 on");
+											 "from 0 to 1", "0.5");
+	request.min_lift = limit_argument(fcinfo, first + ARG_MIN_LIFT, "min_lift", false, DBL_MAX, "from 0 on", "2");
 	request.exclude_known = PG_ARGISNULL(first + ARG_EXCLUDE_KNOWN) || PG_GETARG_BOOL(first + ARG_EXCLUDE_KNOWN);
 	request.candidates = PG_ARGISNULL(first + ARG_CANDIDATES) ? request.target->candidates :
 		relation_qualified_name(PG_GETARG_OID(first + ARG_CANDIDATES));

@@ -65,6 +65,20 @@ read_seen(Recommendation *recommendation, Datum user)
 	source_read(graph->apply_row_security, query, n, types, values, remember_object, recommendation);
 }
 
+/* Refuse a vector that no training wrote. */
+static void
+check_vector(const Recommendation *recommendation, const float *vector, int width)
+{
+	const char *graph = recommendation->graph->name;
+
+	if (width != recommendation->width || !vectors_finite(vector, width))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("an embedding of graph \"%s\" is not as its training wrote it", graph),
+				 errdetail("One has %d numbers, the user's has %d; all must be finite.", width, recommendation->width),
+				 errhint("SELECT * FROM behavpred.train_graph(%s);", quote_literal_cstr(graph))));
+}
+
 /* Row function: key and embedding of one object. */
 static void
 score_object(void *argument, Datum *values, bool *nulls)
@@ -80,8 +94,8 @@ score_object(void *argument, Datum *values, bool *nulls)
 	if (dictionary_find(&recommendation->seen, &key) >= 0)
 		return;
 	object = embedding_from_datum(values[1], &width);
-	if (width == recommendation->width)
-		selection_add(&recommendation->selection, &key, vectors_dot(recommendation->user, object, width));
+	check_vector(recommendation, object, width);
+	selection_add(&recommendation->selection, &key, vectors_dot(recommendation->user, object, width));
 }
 
 static void
@@ -154,6 +168,7 @@ behavpred_recommend(PG_FUNCTION_ARGS)
 	if (vector != NULL)
 	{
 		recommendation.user = embedding_from_datum(PointerGetDatum(vector), &recommendation.width);
+		check_vector(&recommendation, recommendation.user, recommendation.width);
 		if (exclude_seen)
 			read_seen(&recommendation, user);
 		rank_objects(&recommendation, k);
