@@ -31,6 +31,7 @@ behavpred_audience(PG_FUNCTION_ARGS)
 	ResultRows	rows = result_rows_open(fcinfo);
 	Audience	audience;
 
+	audience_open(&request, &audience);
 	audience_select(&request, &audience);
 	for (int64 i = 0; i < audience.selection.n; i++)
 	{
@@ -170,7 +171,7 @@ insert_audience(const Audience *audience, const char *table)
 	MemoryContextDelete(context);
 }
 
-/* audience_into(target, destination, size, ...) */
+/* audience_into(target, destination, size, ...): what forbids the table is met before the work. */
 Datum
 behavpred_audience_into(PG_FUNCTION_ARGS)
 {
@@ -185,8 +186,9 @@ behavpred_audience_into(PG_FUNCTION_ARGS)
 				 errmsg("destination must not be NULL"),
 				 errhint("SELECT behavpred.audience_into('buys_42', 'campaign_users', size => 1000);")));
 	table = new_table_name(text_to_cstring(PG_GETARG_TEXT_PP(1)));
-	audience_select(&request, &audience);
+	audience_open(&request, &audience);
 	create_table(&request, &audience, table);
+	audience_select(&request, &audience);
 	n = audience.selection.n;
 	insert_audience(&audience, table);
 	audience_close(&audience);

@@ -209,9 +209,8 @@ final_limit(const Scoring *scoring)
 
 /* See audience_selection.h. */
 void
-audience_select(const AudienceRequest *request, Audience *audience)
+audience_open(const AudienceRequest *request, Audience *audience)
 {
-	Scoring		scoring = {.request = request, .audience = audience};
 	DeployedModel *deployed = deployed_model_read(request->target->name);
 
 	audience->graph = graph_definition_trained(request->target->graph);
@@ -220,6 +219,14 @@ audience_select(const AudienceRequest *request, Audience *audience)
 	arena_open(&audience->arena, audience->core);
 	student_from_model(&audience->arena, VARDATA_ANY(deployed->model), VARSIZE_ANY_EXHDR(deployed->model),
 					   &audience->student);
+}
+
+/* See audience_selection.h. */
+void
+audience_select(const AudienceRequest *request, Audience *audience)
+{
+	Scoring		scoring = {.request = request, .audience = audience};
+
 	open_scoring(&scoring);
 	if (request->exclude_known)
 		target_known_users(request->target, audience->graph, remember_user, &scoring);

@@ -39,7 +39,10 @@ typedef struct Audience
 /* The arguments of audience() and audience_into() from position `first` on, checked. */
 extern AudienceRequest audience_arguments(FunctionCallInfo fcinfo, int first);
 
-/* Score and select; ended by audience_close(). */
+/* Find the graph and the deployed model; ended by audience_close(). */
+extern void audience_open(const AudienceRequest *request, Audience *audience);
+
+/* Score and select. */
 extern void audience_select(const AudienceRequest *request, Audience *audience);
 extern void audience_close(Audience *audience);
 

@@ -257,6 +257,51 @@ SELECT * FROM behavpred.recommend('use_graph', 'one');
 SELECT behavpred.embedding('use_graph', 'one');
 SELECT behavpred.object_embedding('no_such_graph', 1);
 
+-- A role sees its own targets only, and uses them with its own privileges.
+CREATE ROLE regress_behavpred_use;
+GRANT USAGE ON SCHEMA use_test TO regress_behavpred_use;
+GRANT CREATE ON SCHEMA use_test TO regress_behavpred_use;
+GRANT SELECT ON events TO regress_behavpred_use;
+SELECT behavpred.predict('use_target', 1) IS NOT NULL AS planned_before;
+SET ROLE regress_behavpred_use;
+\set VERBOSITY terse
+SELECT behavpred.predict('use_target', 1);
+SELECT * FROM behavpred.audience('use_target');
+SELECT * FROM behavpred.recommend('use_graph', 1);
+SELECT behavpred.audience_into('use_target', 'of_another');
+RESET ROLE;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA behavpred TO regress_behavpred_use;
+SET ROLE regress_behavpred_use;
+SELECT users_found FROM behavpred.create_graph('use_own', 'events');
+SELECT epochs_run FROM behavpred.train_graph('use_own', dimension => 4, factors => 1, epochs => 1);
+SELECT behavpred.create_target('use_own', 'use_own', object => '5');
+SELECT deployed FROM behavpred.train_target('use_own');
+SELECT behavpred.predict('use_own', 1) BETWEEN 0 AND 1 AS predicts, count(*) AS recommended
+FROM behavpred.recommend('use_own', 1, 4);
+SELECT behavpred.audience_into('use_own', 'of_my_own', 4);
+SELECT relowner::regrole FROM pg_class WHERE oid = 'of_my_own'::regclass;
+RESET ROLE;
+-- A superuser reads no source for another: it might be a view that runs anything.
+SELECT behavpred.predict('use_own', 1) BETWEEN 0 AND 1 AS predicts;
+SELECT * FROM behavpred.audience('use_own');
+SELECT * FROM behavpred.recommend('use_own', 1);
+SELECT count(*) FROM behavpred.recommend('use_own', 1, 4, exclude_seen => false);
+-- Vectors that the caller may not read.
+REVOKE ALL ON use_own_user_embedding, use_own_object_embedding FROM regress_behavpred_use;
+SET ROLE regress_behavpred_use;
+SELECT behavpred.predict('use_own', 1);
+SELECT * FROM behavpred.audience('use_own');
+SELECT behavpred.embedding('use_own', 1);
+GRANT ALL ON use_own_user_embedding, use_own_object_embedding TO regress_behavpred_use;
+SELECT behavpred.drop_graph('use_own');
+DROP TABLE of_my_own;
+RESET ROLE;
+\set VERBOSITY default
+SET client_min_messages = warning;
+DROP OWNED BY regress_behavpred_use;
+RESET client_min_messages;
+DROP ROLE regress_behavpred_use;
+
 -- Keys of every type.
 CREATE FUNCTION check_keys(type text, key text, OUT users bigint, OUT predicted boolean, OUT in_order boolean, OUT in_table text, OUT recommended boolean)
 LANGUAGE plpgsql AS $$
