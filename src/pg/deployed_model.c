@@ -10,8 +10,8 @@
 #include "utils/snapmgr.h"
 
 #include "pg/deployed_model.h"
+#include "pg/graph_definition.h"
 #include "pg/keys.h"
-#include "pg/source.h"
 
 static const char deployed_query[] =
 "SELECT t.graph, t.deployed_version, m.model, m.graph_run, g.trained_run, g.user_embeddings, "
@@ -100,15 +100,15 @@ keep_row(const char *target, MemoryContext caller)
 	deployed->version = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc,
 													COLUMN_VERSION, &null));
 	deployed->model = DatumGetByteaPCopy(model);
-	deployed->user_table = relation_from_text(table);
 	deployed->user_column = pstrdup(text_column(COLUMN_USER_COLUMN));
 	deployed->user_key_type = key_type_from_name(text_column(COLUMN_KEY_TYPE));
+	deployed->user_table = embedding_table_find(table, deployed->user_column, deployed->user_key_type);
 	MemoryContextSwitchTo(spi);
 	if (!OidIsValid(deployed->user_table))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("the embeddings of target \"%s\" are gone", target),
-				 errdetail("Table %s does not exist.", table),
+				 errdetail("Table %s is not there, or is not as train_graph() made it.", table),
 				 errhint("SELECT * FROM behavpred.train_graph(%s);", quote_literal_cstr(text_column(COLUMN_GRAPH)))));
 	return deployed;
 }

@@ -57,9 +57,9 @@ stored_table(const EmbeddingTable *table)
 	return table->stored == NULL ? InvalidOid : relation_from_text(table->stored);
 }
 
-/* True when the table still has the columns that a training fills. */
-static bool
-has_embedding_columns(const EmbeddingTable *table, Oid relation)
+/* True when it is a table with the columns that a training fills; see embedding_storage.h. */
+bool
+embedding_columns_fit(Oid relation, const char *key_column, Oid key_type)
 {
 	char		kind = get_rel_relkind(relation);
 	Oid			key;
@@ -67,7 +67,7 @@ has_embedding_columns(const EmbeddingTable *table, Oid relation)
 	Oid			degree;
 
 	return (kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE) &&
-		source_has_column(relation, table->key_column, &key) && key_types_match(key, table->key_type) &&
+		source_has_column(relation, key_column, &key) && key_types_match(key, key_type) &&
 		source_has_column(relation, "embedding", &embedding) && embedding == FLOAT4ARRAYOID &&
 		source_has_column(relation, "degree", &degree) && degree == INT4OID;
 }
@@ -104,7 +104,7 @@ check_stored_table(const EmbeddingTable *table, Oid relation)
 {
 	const AclMode needed = ACL_INSERT | ACL_DELETE;
 
-	if (!has_embedding_columns(table, relation))
+	if (!embedding_columns_fit(relation, table->key_column, table->key_type))
 		name_is_taken(relation_qualified_name(relation));
 	if (pg_class_aclmask(relation, GetUserId(), needed, ACLMASK_ALL) != needed)
 		ereport(ERROR,

@@ -22,6 +22,13 @@
  */
 extern char *embedding_table_prepare(const GraphDefinition *definition, bool of_objects);
 
+/*
+ * True for a table, ordinary or partitioned, whose columns are those that a training fills.
+ * A view in its place, or a type of the owner's with casts of its own, would run the
+ * owner's functions as whoever reads it.
+ */
+extern bool embedding_columns_fit(Oid relation, const char *key_column, Oid key_type);
+
 /* Replace all rows: count keys in dictionary order, vectors count x width. */
 extern void embedding_table_fill(const char *table, const char *key_column, Oid key_type,
 								 const Dictionary *keys, const float *vectors, int width,

@@ -7,13 +7,14 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
+#include "pg/embedding_storage.h"
 #include "pg/graph_definition.h"
 #include "pg/keys.h"
 
@@ -125,14 +126,29 @@ graph_definition_owned(const char *name)
 	return definition;
 }
 
-/* True when the stored name leads to an ordinary or partitioned table. */
-static bool
-embedding_table_exists(const char *table)
+/* The table of a stored name; see graph_definition.h. */
+Oid
+embedding_table_find(const char *table, const char *key_column, Oid key_type)
 {
 	Oid			relation = relation_from_text(table);
-	char		kind = OidIsValid(relation) ? get_rel_relkind(relation) : '\0';
 
-	return kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE;
+	if (!OidIsValid(relation))
+		return InvalidOid;
+	LockRelationOid(relation, AccessShareLock);
+	if (relation_from_text(table) != relation || !embedding_columns_fit(relation, key_column, key_type))
+		return InvalidOid;
+	return relation;
+}
+
+/* Why embeddings cannot be read, NULL when they can. */
+static const char *
+embeddings_missing(const char *table, const char *key_column, Oid key_type)
+{
+	if (table == NULL)
+		return "It has not been trained.";
+	if (OidIsValid(embedding_table_find(table, key_column, key_type)))
+		return NULL;
+	return psprintf("Table %s is not there, or is not as train_graph() made it.", table);
 }
 
 /* The graph, which must have embeddings. */
@@ -140,15 +156,12 @@ GraphDefinition *
 graph_definition_trained(const char *name)
 {
 	GraphDefinition *definition = graph_definition_read(name);
-	const char *missing = NULL;
+	const char *missing = embeddings_missing(definition->user_embeddings, definition->user_column,
+											 definition->user_key_type);
 
-	if (definition->user_embeddings == NULL || definition->object_embeddings == NULL)
-		missing = "It has not been trained.";
-	else if (!embedding_table_exists(definition->user_embeddings))
-		missing = psprintf("Table %s is gone.", definition->user_embeddings);
-	else if (!embedding_table_exists(definition->object_embeddings))
-		missing = psprintf("Table %s is gone.", definition->object_embeddings);
-
+	if (missing == NULL)
+		missing = embeddings_missing(definition->object_embeddings, definition->object_column,
+									 definition->object_key_type);
 	if (missing != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

@@ -57,6 +57,13 @@ extern GraphDefinition *graph_definition_trained(const char *name);
 extern GraphDefinition *graph_definition_owned(const char *name);
 
 /*
+ * OID of the table that a graph's embeddings were written to, InvalidOid when the name
+ * leads to nothing or to what embedding_columns_fit() refuses.  Locks the table as reading
+ * it does, so that the name keeps its meaning until the end of the transaction.
+ */
+extern Oid	embedding_table_find(const char *table, const char *key_column, Oid key_type);
+
+/*
  * SELECT user, object [, weight] FROM interactions WHERE behaviour, value, time filters.
  * Filters stand as parameters: *n, *types, *values receive them, in arrays with room for
  * GRAPH_QUERY_SPARE more.  `extra` (may be NULL) is one more condition, which may use

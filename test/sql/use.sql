@@ -286,6 +286,23 @@ SELECT behavpred.predict('use_own', 1) BETWEEN 0 AND 1 AS predicts;
 SELECT * FROM behavpred.audience('use_own');
 SELECT * FROM behavpred.recommend('use_own', 1);
 SELECT count(*) FROM behavpred.recommend('use_own', 1, 4, exclude_seen => false);
+-- Nor does it read vectors through a view that stands in their place, or through a cast.
+SET ROLE regress_behavpred_use;
+CREATE FUNCTION runs_as_caller(real[]) RETURNS real[] LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'run as %', current_user; END $$;
+ALTER TABLE use_own_user_embedding RENAME TO use_own_users;
+CREATE VIEW use_own_user_embedding AS SELECT user_id, runs_as_caller(embedding) AS embedding, degree FROM use_own_users;
+RESET ROLE;
+SELECT behavpred.predict('use_own', 1);
+SELECT behavpred.embedding('use_own', 1);
+SET ROLE regress_behavpred_use;
+DROP VIEW use_own_user_embedding;
+ALTER TABLE use_own_users RENAME TO use_own_user_embedding;
+ALTER TABLE use_own_user_embedding ALTER embedding TYPE text;
+SELECT behavpred.predict('use_own', 1);
+SELECT behavpred.embedding('use_own', 1);
+ALTER TABLE use_own_user_embedding ALTER embedding TYPE real[] USING embedding::real[];
+SELECT behavpred.predict('use_own', 1) BETWEEN 0 AND 1 AS predicts_again;
+RESET ROLE;
 -- Vectors that the caller may not read.
 REVOKE ALL ON use_own_user_embedding, use_own_object_embedding FROM regress_behavpred_use;
 SET ROLE regress_behavpred_use;
@@ -295,6 +312,7 @@ SELECT behavpred.embedding('use_own', 1);
 GRANT ALL ON use_own_user_embedding, use_own_object_embedding TO regress_behavpred_use;
 SELECT behavpred.drop_graph('use_own');
 DROP TABLE of_my_own;
+DROP FUNCTION runs_as_caller;
 RESET ROLE;
 \set VERBOSITY default
 SET client_min_messages = warning;
