@@ -18,7 +18,6 @@
 #include "pg/embedding_storage.h"
 #include "pg/keys.h"
 #include "pg/model_cache.h"
-#include "pg/model_value.h"
 #include "pg/reader.h"
 
 #define PANEL_USERS 4096
@@ -122,9 +121,9 @@ remember_user(void *argument, const Key *key)
 double
 audience_probability(const Audience *audience, const ScoredKey *entry, double *lift)
 {
-	double		probability = student_probability(&audience->student, entry->score);
+	double		probability = student_probability(audience->student, entry->score);
 
-	*lift = probability / audience->student.base_rate;
+	*lift = probability / audience->student->base_rate;
 	return probability;
 }
 
@@ -135,7 +134,7 @@ score_panel(Scoring *scoring)
 	const AudienceRequest *request = scoring->request;
 	Audience   *audience = scoring->audience;
 
-	student_logits(audience->core, &audience->student, scoring->vectors, scoring->n, scoring->logits);
+	student_logits(audience->core, audience->student, scoring->vectors, scoring->n, scoring->logits);
 	check_core(scoring);
 	for (int i = 0; i < scoring->n; i++)
 	{
@@ -167,7 +166,7 @@ take_candidate(void *argument, Datum *values, bool *nulls)
 	if (scoring->request->exclude_known && dictionary_find(&scoring->known, &key) >= 0)
 		return;
 	vector = embedding_from_datum(values[1], &width);
-	model_check_vector(&scoring->audience->student, vector, width);
+	model_check_vector(scoring->audience->student, vector, width);
 	memcpy(scoring->vectors + (size_t) scoring->n * width, vector, width * sizeof(float));
 	selection_add(&scoring->panel, &key, 0);
 	scoring->candidates++;
@@ -183,7 +182,7 @@ open_scoring(Scoring *scoring)
 	int64		limit = scoring->request->fraction > 0 ? 0 : scoring->request->size;
 
 	dictionary_open(&scoring->known, &audience->arena, kind);
-	scoring->vectors = arena_floats(&audience->arena, (size_t) PANEL_USERS * audience->student.widths[0]);
+	scoring->vectors = arena_floats(&audience->arena, (size_t) PANEL_USERS * audience->student->widths[0]);
 	scoring->logits = arena_doubles(&audience->arena, PANEL_USERS);
 	check_core(scoring);
 	selection_open(&scoring->panel, &audience->arena, kind, 0);
@@ -215,10 +214,9 @@ audience_open(const AudienceRequest *request, Audience *audience)
 
 	audience->graph = graph_definition_trained(request->target->graph);
 	audience->key_type = deployed->user_key_type;
+	audience->student = deployed->student;
 	audience->core = bridge_open(request->threads);
 	arena_open(&audience->arena, audience->core);
-	student_from_model(&audience->arena, VARDATA_ANY(deployed->model), VARSIZE_ANY_EXHDR(deployed->model),
-					   &audience->student);
 }
 
 /* See audience_selection.h. */

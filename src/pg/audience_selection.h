@@ -32,7 +32,7 @@ typedef struct Audience
 	Arena		arena;
 	GraphDefinition *graph;
 	Oid			key_type;		/* of the selected keys */
-	Student		student;
+	const Student *student;
 	Selection	selection;		/* sorted; scores are raw logits */
 } Audience;
 

@@ -9,13 +9,14 @@
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
 
+#include "pg/decoded_model.h"
 #include "pg/deployed_model.h"
 #include "pg/graph_definition.h"
 #include "pg/keys.h"
 
 static const char deployed_query[] =
 "SELECT t.graph, t.deployed_version, m.model, m.graph_run, g.trained_run, g.user_embeddings, "
-"g.user_column::pg_catalog.text, g.user_key_type "
+"g.user_column::pg_catalog.text, g.user_key_type, m.tableoid, m.ctid, m.xmin "
 "FROM behavpred.registered_target t "
 "JOIN behavpred.registered_graph g ON g.graph OPERATOR(pg_catalog.=) t.graph "
 "LEFT JOIN behavpred.trained_model m ON m.target OPERATOR(pg_catalog.=) t.target "
@@ -25,7 +26,7 @@ static const char deployed_query[] =
 enum
 {
 	COLUMN_GRAPH = 1, COLUMN_VERSION, COLUMN_MODEL, COLUMN_GRAPH_RUN, COLUMN_TRAINED_RUN,
-	COLUMN_USER_EMBEDDINGS, COLUMN_USER_COLUMN, COLUMN_KEY_TYPE
+	COLUMN_USER_EMBEDDINGS, COLUMN_USER_COLUMN, COLUMN_KEY_TYPE, COLUMN_RELATION, COLUMN_ROW, COLUMN_INSERTED_BY
 };
 
 /* The plan, made once for each session. */
@@ -53,22 +54,21 @@ text_column(int column)
 	return SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column);
 }
 
-/* A bigint column, 0 when it is NULL. */
-static int64
-count_column(int column)
+/* A column of any other type, 0 when it is NULL. */
+static Datum
+column_value(int column)
 {
 	bool		null;
-	Datum		value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column, &null);
 
-	return null ? 0 : DatumGetInt64(value);
+	return SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column, &null);
 }
 
 /* The target is there: can its model be used? */
 static void
 check_usable(const char *target, bool has_model)
 {
-	int64		graph_run = count_column(COLUMN_GRAPH_RUN);
-	int64		trained_run = count_column(COLUMN_TRAINED_RUN);
+	int64		graph_run = DatumGetInt64(column_value(COLUMN_GRAPH_RUN));
+	int64		trained_run = DatumGetInt64(column_value(COLUMN_TRAINED_RUN));
 
 	if (!has_model)
 		ereport(ERROR,
@@ -84,26 +84,33 @@ check_usable(const char *target, bool has_model)
 				 errhint("SELECT * FROM behavpred.train_target(%s);", quote_literal_cstr(target))));
 }
 
+/* The decoded model of the row, held by `holder`. */
+static const Student *
+row_student(const char *target, MemoryContext holder)
+{
+	ModelIdentity identity = {
+		.target = target,
+		.version = DatumGetInt32(column_value(COLUMN_VERSION)),
+		.relation = DatumGetObjectId(column_value(COLUMN_RELATION)),
+		.row = *(ItemPointer) DatumGetPointer(column_value(COLUMN_ROW)),
+		.inserted_by = DatumGetTransactionId(column_value(COLUMN_INSERTED_BY))
+	};
+
+	return decoded_model(&identity, column_value(COLUMN_MODEL), holder);
+}
+
 /* Copy the row into the caller's context; SPI is still connected. */
 static DeployedModel *
 keep_row(const char *target, MemoryContext caller)
 {
-	bool		null;
-	Datum		model = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, COLUMN_MODEL, &null);
 	char	   *table = text_column(COLUMN_USER_EMBEDDINGS);
-	MemoryContext spi;
-	DeployedModel *deployed;
+	DeployedModel *deployed = MemoryContextAlloc(caller, sizeof(DeployedModel));
 
-	check_usable(target, !null);
-	spi = MemoryContextSwitchTo(caller);
-	deployed = palloc(sizeof(DeployedModel));
-	deployed->version = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc,
-													COLUMN_VERSION, &null));
-	deployed->model = DatumGetByteaPCopy(model);
-	deployed->user_column = pstrdup(text_column(COLUMN_USER_COLUMN));
+	check_usable(target, DatumGetPointer(column_value(COLUMN_MODEL)) != NULL);
+	deployed->student = row_student(target, caller);
+	deployed->user_column = MemoryContextStrdup(caller, text_column(COLUMN_USER_COLUMN));
 	deployed->user_key_type = key_type_from_name(text_column(COLUMN_KEY_TYPE));
 	deployed->user_table = embedding_table_find(table, deployed->user_column, deployed->user_key_type);
-	MemoryContextSwitchTo(spi);
 	if (!OidIsValid(deployed->user_table))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),

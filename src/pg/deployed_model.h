@@ -7,18 +7,19 @@
 
 #include "postgres.h"
 
+#include "core/student.h"
+
 typedef struct DeployedModel
 {
-	int			version;
-	bytea	   *model;
+	const Student *student;		/* until CurrentMemoryContext is reset */
 	Oid			user_table;		/* of the embeddings */
 	char	   *user_column;
 	Oid			user_key_type;	/* of the graph */
 } DeployedModel;
 
 /*
- * Read it in CurrentMemoryContext, by a plan that is kept for the session: about ten
- * microseconds.  ERRCODE_UNDEFINED_OBJECT for an unknown target;
+ * Read it in CurrentMemoryContext, by a plan that is kept for the session, and decode it
+ * unless the session has it decoded: about ten microseconds.  ERRCODE_UNDEFINED_OBJECT for an unknown target;
  * ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE with a hint when it has no deployed model, or when
  * the graph has been trained anew since: the model does not fit the vectors of another
  * training.

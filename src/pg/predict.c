@@ -3,8 +3,8 @@
  *		predict(): the probability that one user will do what a target stands for.
  *
  * Within one statement the target is looked up once: the statement's snapshot cannot see
- * another version.  Plans are kept for the session, so that a statement for a single user
- * costs two index look-ups and the decoding of a small model.
+ * another version.  Plans and decoded models are kept for the session, so that a statement
+ * for a single user costs four index look-ups.
  */
 #include "postgres.h"
 
@@ -15,12 +15,10 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
-#include "pg/bridge.h"
 #include "pg/deployed_model.h"
 #include "pg/embedding_storage.h"
 #include "pg/keys.h"
 #include "pg/model_cache.h"
-#include "pg/model_value.h"
 #include "pg/source.h"
 
 PG_FUNCTION_INFO_V1(behavpred_predict);
@@ -49,9 +47,6 @@ typedef struct PredictCache
 	SnapshotMark mark;
 	char	   *target;
 	DeployedModel *deployed;
-	Core	   *core;
-	Arena		arena;
-	Student		student;
 } PredictCache;
 
 /* Kept plans that find a vector by its key, one for each table. */
@@ -77,7 +72,7 @@ current_mark(void)
 	return mark;
 }
 
-/* Look the target up and decode its model into a context of its own. */
+/* Look the target up, in a context of its own. */
 static PredictCache *
 open_cache(FmgrInfo *function, const char *target)
 {
@@ -89,10 +84,6 @@ open_cache(FmgrInfo *function, const char *target)
 	cache->mark = current_mark();
 	cache->target = pstrdup(target);
 	cache->deployed = deployed_model_read(target);
-	cache->core = bridge_open(1);
-	arena_open(&cache->arena, cache->core);
-	student_from_model(&cache->arena, VARDATA_ANY(cache->deployed->model),
-					   VARSIZE_ANY_EXHDR(cache->deployed->model), &cache->student);
 	MemoryContextSwitchTo(caller);
 	return cache;
 }
@@ -166,7 +157,7 @@ predict_user(const PredictCache *cache, Datum key, double *probability)
 		{
 			const float *numbers = embedding_from_datum(vector, &width);
 
-			*probability = model_probability(&cache->student, numbers, width);
+			*probability = model_probability(cache->deployed->student, numbers, width);
 		}
 	}
 	SPI_finish();

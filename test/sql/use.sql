@@ -62,12 +62,13 @@ EXECUTE predict_7;
 -- Within one statement as well, when it trains.
 CREATE FUNCTION predict_around_training() RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
-  before float8 := behavpred.predict('use_target', 7);
-  after float8;
+  probabilities float8[];
 BEGIN
-  PERFORM behavpred.train_target('use_target', seed => 3, soft_weight => 1, options => '{"deploy": "always"}');
-  after := behavpred.predict('use_target', 7);
-  RETURN before <> after;
+  FOR i IN 1 .. 2 LOOP  -- both predictions by one expression
+    probabilities := probabilities || behavpred.predict('use_target', 7);
+    PERFORM behavpred.train_target('use_target', seed => 3, soft_weight => 1, options => '{"deploy": "always"}');
+  END LOOP;
+  RETURN probabilities[1] <> probabilities[2];
 END $$;
 SELECT predict_around_training() AS changed;
 -- Two targets in one scan keep apart.
@@ -77,6 +78,31 @@ SELECT avg(p) FILTER (WHERE even AND target = 'use_target') > 2 * avg(p) FILTER 
        avg(p) FILTER (WHERE NOT even AND target = 'use_other') > 2 * avg(p) FILTER (WHERE even AND target = 'use_other') AS second
 FROM (SELECT target, u % 2 = 0 AS even, behavpred.predict(target, u) AS p
       FROM generate_series(1, 400) u, (VALUES ('use_target'), ('use_other')) AS t (target)) AS predicted;
+-- More targets than a session keeps decoded, while a cursor holds one of them.
+SET client_min_messages = error;
+SELECT count(*) AS trained FROM generate_series(10, 21) o,
+  LATERAL (SELECT behavpred.create_target('use_many_' || o, 'use_graph', object => o::text)) AS c,
+  LATERAL behavpred.train_target('use_many_' || o, options => '{"deploy": "always"}') AS t;
+RESET client_min_messages;
+CREATE TABLE by_hand AS
+SELECT t.target, e.user_id, behavpred.score(m.model, e.embedding) AS probability
+FROM behavpred.targets t JOIN behavpred.trained_model m ON m.target = t.target AND m.version = t.deployed_version,
+     use_graph_user_embedding e
+WHERE t.target LIKE 'use_many_%' OR t.target = 'use_target';
+BEGIN;
+DECLARE held CURSOR FOR
+SELECT behavpred.predict('use_target', u) = (SELECT probability FROM by_hand WHERE target = 'use_target' AND user_id = u) AS held
+FROM generate_series(7, 8) u;
+FETCH 1 FROM held;
+SELECT count(*) AS predictions, count(*) FILTER (WHERE behavpred.predict(target, user_id) <> probability) AS differ FROM by_hand;
+FETCH 1 FROM held;
+SAVEPOINT before_error;
+SELECT behavpred.predict('use_target', CASE u WHEN 7 THEN '7' ELSE 'seven' END) FROM generate_series(7, 8) u;
+ROLLBACK TO before_error;
+COMMIT;
+SELECT count(*) AS predictions, count(*) FILTER (WHERE behavpred.predict(target, user_id) <> probability) AS differ FROM by_hand;
+SELECT count(*) <= 8 AS few_are_kept FROM pg_backend_memory_contexts WHERE name = 'behavpred decoded model';
+SELECT count(behavpred.drop_target(target)) AS dropped FROM behavpred.targets WHERE target LIKE 'use_many_%';
 -- Parallel plans may use it.
 SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0;
 CREATE TABLE parallel_result AS
@@ -231,7 +257,25 @@ SELECT behavpred.create_target('use_many', 'use_many', object => '5');
 SELECT deployed FROM behavpred.train_target('use_many');
 SELECT behavpred.audience_into('use_many', 'ranks', size => 20000, exclude_known => false);
 SELECT count(*), min(rank), max(rank), count(DISTINCT rank) AS ranks FROM ranks;
+-- So many that the list is cut on the way; the first by key come last.
+CREATE TABLE best AS SELECT embedding FROM use_many_user_embedding JOIN ranks USING (user_id) WHERE rank = 1;
+INSERT INTO use_many_user_embedding SELECT -g, embedding, 1 FROM best, generate_series(1, 150000) g;
+SELECT string_agg(user_key, ' ' ORDER BY rank) AS users, count(DISTINCT probability) AS probabilities
+FROM behavpred.audience('use_many', size => 6, exclude_known => false);
 SELECT behavpred.drop_graph('use_many');
+CREATE VIEW texts AS SELECT 'user ' || user_id AS user_id, object_id FROM events;
+SELECT users_found FROM behavpred.create_graph('use_text', 'texts');
+SELECT epochs_run FROM behavpred.train_graph('use_text', dimension => 2, factors => 1, layers => 1, epochs => 0);
+SELECT behavpred.create_target('use_text', 'use_text', object => '5');
+SELECT deployed FROM behavpred.train_target('use_text');
+TRUNCATE best;
+INSERT INTO best SELECT behavpred.embedding('use_text', user_key) FROM behavpred.audience('use_text', size => 1, exclude_known => false);
+INSERT INTO use_text_user_embedding SELECT 'a' || 1000000 - g, embedding, 1 FROM best, generate_series(1, 150000) g;
+SELECT string_agg(user_key, ' ' ORDER BY rank) AS users, count(DISTINCT probability) AS probabilities
+FROM behavpred.audience('use_text', size => 6, exclude_known => false);
+SELECT count(*), count(DISTINCT user_key) AS users, min(user_key) AS first
+FROM behavpred.audience('use_text', size => 100000, exclude_known => false);
+SELECT behavpred.drop_graph('use_text');
 
 -- recommend: what plain SQL finds.
 CREATE VIEW scores AS
@@ -334,7 +378,7 @@ BEGIN
                             AND behavpred.predict('use_typed', a.user_key) = a.probability
                             AND behavpred.embedding('use_typed', e.user_id) = e.embedding)
     INTO users, predicted
-    FROM behavpred.audience('use_typed', exclude_known => false) a JOIN use_typed_user_embedding e ON e.user_id::text = a.user_key;
+    FROM behavpred.audience('use_typed', size => 40, exclude_known => false) a JOIN use_typed_user_embedding e ON e.user_id::text = a.user_key;
   SELECT bool_and(rank = place) INTO in_order
     FROM (SELECT rank, row_number() OVER (ORDER BY probability DESC, rank) AS place
           FROM behavpred.audience('use_typed', exclude_known => false)) AS a;
