@@ -77,6 +77,7 @@ typedef struct EncoderOptions
 	float		weight_decay;	/* on ID embeddings, mapping and attention; 0 = none */
 	int			patience;		/* epochs without a better validation NDCG; 0 = no early stop */
 	float		validation_fraction;	/* of the edges, held out for early stopping and calibration */
+	float		target_fraction;	/* of the users, shielded from their edges to target objects */
 	uint64_t	seed;
 } EncoderOptions;
 
@@ -90,8 +91,8 @@ extern void encoder_defaults(EncoderOptions *options, const Graph *graph);
 extern CoreStatus encoder_check(Core *core, const EncoderOptions *options);
 
 /* Bytes that encoder_train() will need at its peak, the graph itself included. */
-extern size_t encoder_memory(const EncoderOptions *options, int64_t n_users, int64_t n_objects,
-							 int64_t n_edges, int n_user_features, int n_object_features, int threads);
+extern size_t encoder_memory(const EncoderOptions *options, int64_t n_users, int64_t n_objects, int64_t n_edges,
+							 bool weighted, int n_user_features, int n_object_features, int threads);
 
 typedef struct EncoderEpoch
 {
@@ -119,7 +120,9 @@ typedef struct EncoderResult
 	int			epochs_run;
 	int			best_epoch;
 	EncoderEpoch best;			/* the epoch whose parameters were kept */
-	int64_t		n_validation;	/* edges held out */
+	int64_t		n_validation;	/* edges held out for validation */
+	int64_t		n_shielded;		/* edges to target objects that took no part either */
+	float		target_fraction;	/* as used: lowered when targets own a large part of the edges */
 
 	/*
 	 * Platt: probability = 1 / (1 + exp(-(scale * score + offset))) where held-out
@@ -148,5 +151,14 @@ extern CoreStatus encoder_train(Core *core, Arena *arena, const Graph *graph,
 #define ENCODER_HOLD_OUT_DEGREE 5
 extern bool encoder_holds_out(uint64_t seed, float fraction, int64_t user_degree,
 							  uint64_t user_hash, uint64_t object_hash);
+
+
+/*
+ * True when a training shields this user from the target objects: his edges to them take
+ * part in nothing.  A vector that was trained on the very edge to be predicted gives that
+ * edge away, so a student fitted on such users looks for the trace of the edge instead of
+ * for what makes users do it; shielded users are as those it will be asked about.
+ */
+extern bool encoder_shields(uint64_t seed, float fraction, int64_t user_degree, uint64_t user_hash);
 
 #endif

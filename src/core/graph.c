@@ -513,6 +513,7 @@ graph_without(Core *core, Arena *arena, const Graph *graph, const uint8_t *drop,
 					   graph->weights != NULL) == CORE_OK)
 			fill_graph(&scratch, &lists, drop, result);
 		result->key_hashes = graph->key_hashes;
+		result->target_objects = graph->target_objects;
 	}
 	arena_close(&scratch);
 	return core->status;

@@ -48,6 +48,10 @@ typedef struct Graph
 	/* Hash of each node's key (key_hash), set by the caller; NULL = the node numbers serve.
 	 * Which edges are held out depends on these alone. */
 	const uint64_t *key_hashes;
+
+	/* Objects that targets ask about (n_objects flags), set by the caller; NULL = none.  Part
+	 * of their edges is kept out of training, see encoder_shields(). */
+	const uint8_t *target_objects;
 } Graph;
 
 /*

@@ -10,7 +10,6 @@
 #include "core/random.h"
 #include "core/vectors.h"
 
-#define MOST_QUERIES 5000		/* standard error of Recall@20 about 0.004 */
 #define CALIBRATION_EDGES 20000
 
 bool
@@ -21,31 +20,72 @@ encoder_holds_out(uint64_t seed, float fraction, int64_t user_degree,
 		random_uniform(random_mix(seed) ^ user_hash, RANDOM_VALIDATION, object_hash) < fraction;
 }
 
+bool
+encoder_shields(uint64_t seed, float fraction, int64_t user_degree, uint64_t user_hash)
+{
+	return user_degree >= ENCODER_HOLD_OUT_DEGREE &&
+		random_uniform(seed, RANDOM_SHIELD, user_hash) < fraction;
+}
+
 static uint64_t
 node_hash(const Graph *graph, int32_t node)
 {
 	return graph->key_hashes != NULL ? graph->key_hashes[node] : (uint64_t) node;
 }
 
-/* Mark the entries of the users' lists that are held out; returns how many. */
-static int64_t
-mark_edges(const Graph *graph, const EncoderOptions *options, uint8_t *drop)
+/* What becomes of an entry of the users' lists. */
+enum
 {
-	int64_t		dropped = 0;
+	KEPT, VALIDATION, SHIELDED
+};
 
+#define MOST_SHIELDED 0.2		/* of all edges: the graph must not starve for its targets */
+
+static bool
+is_target(const Graph *graph, int64_t e)
+{
+	return graph->target_objects != NULL && graph->target_objects[graph->neighbours[e] - graph->n_users];
+}
+
+/* The fraction of users to shield, lowered when targets own a large part of the edges. */
+static float
+shield_fraction(const Graph *graph, float wanted)
+{
+	int64_t		owned = 0;
+
+	for (int64_t e = 0; graph->target_objects != NULL && e < graph->n_edges; e++)
+		owned += is_target(graph, e);
+	if (wanted * owned <= MOST_SHIELDED * graph->n_edges)
+		return wanted;
+	return (float) (MOST_SHIELDED * graph->n_edges / owned);
+}
+
+/* Mark the entries of the users' lists that take no part in training. */
+static void
+mark_edges(Holdout *holdout, const Graph *graph, const EncoderOptions *options, uint8_t *marks)
+{
 	for (int32_t user = 0; user < graph->n_users; user++)
+	{
+		int64_t		degree = graph_degree(graph, user);
+		uint64_t	hash = node_hash(graph, user);
+		bool		shielded = encoder_shields(options->seed, holdout->target_fraction, degree, hash);
+
 		for (int64_t e = graph->offsets[user]; e < graph->offsets[user + 1]; e++)
 		{
-			drop[e] = encoder_holds_out(options->seed, options->validation_fraction,
-										graph_degree(graph, user), node_hash(graph, user),
-										node_hash(graph, graph->neighbours[e]));
-			dropped += drop[e];
+			marks[e] = KEPT;
+			if (is_target(graph, e))
+				marks[e] = shielded ? SHIELDED : KEPT;
+			else if (encoder_holds_out(options->seed, options->validation_fraction, degree, hash,
+									   node_hash(graph, graph->neighbours[e])))
+				marks[e] = VALIDATION;
+			holdout->n_edges += marks[e] == VALIDATION;
+			holdout->n_shielded += marks[e] == SHIELDED;
 		}
-	return dropped;
+	}
 }
 
 static CoreStatus
-list_edges(Holdout *holdout, Arena *arena, const Graph *graph, const uint8_t *drop)
+list_edges(Holdout *holdout, Arena *arena, const Graph *graph, const uint8_t *marks)
 {
 	int64_t		n = 0;
 
@@ -55,7 +95,7 @@ list_edges(Holdout *holdout, Arena *arena, const Graph *graph, const uint8_t *dr
 		return arena->core->status;
 	for (int32_t user = 0; user < graph->n_users; user++)
 		for (int64_t e = graph->offsets[user]; e < graph->offsets[user + 1]; e++)
-			if (drop[e])
+			if (marks[e] == VALIDATION)
 			{
 				holdout->edge_users[n] = user;
 				holdout->edge_objects[n++] = graph->neighbours[e] - graph->n_users;
@@ -63,7 +103,7 @@ list_edges(Holdout *holdout, Arena *arena, const Graph *graph, const uint8_t *dr
 	return CORE_OK;
 }
 
-/* Users with held-out edges, thinned to MOST_QUERIES by hash; their places in the list. */
+/* Users with held-out edges, thinned to VALIDATION_QUERIES by hash; their places in the list. */
 static CoreStatus
 choose_queries(Holdout *holdout, Arena *arena, uint64_t seed)
 {
@@ -74,7 +114,7 @@ choose_queries(Holdout *holdout, Arena *arena, uint64_t seed)
 
 	for (int64_t i = 0; i < holdout->n_edges; i++)
 		users += i == 0 || holdout->edge_users[i] != holdout->edge_users[i - 1];
-	share = users > MOST_QUERIES ? (double) MOST_QUERIES / users : 1;
+	share = users > VALIDATION_QUERIES ? (double) VALIDATION_QUERIES / users : 1;
 	holdout->query_users = arena_allocate(arena, users, sizeof(int32_t));
 	starts = arena_allocate(arena, users + 1, sizeof(int64_t));
 	items = arena_allocate(arena, holdout->n_edges, sizeof(int32_t));
@@ -132,24 +172,26 @@ CoreStatus
 holdout_split(Holdout *holdout, Arena *arena, const Graph *graph,
 			  const EncoderOptions *options, Graph *training)
 {
-	uint8_t    *drop = arena_allocate(arena, graph->n_edges, 1);
+	uint8_t    *marks = arena_allocate(arena, graph->n_edges, 1);
 
 	memset(holdout, 0, sizeof(*holdout));
-	if (drop == NULL)
+	if (marks == NULL)
 		return arena->core->status;
-	holdout->n_edges = mark_edges(graph, options, drop);
-	if (holdout->n_edges == 0 || holdout->n_edges == graph->n_edges)
+	holdout->target_fraction = shield_fraction(graph, options->target_fraction);
+	mark_edges(holdout, graph, options, marks);
+	if (holdout->n_edges + holdout->n_shielded == graph->n_edges)
+		holdout->n_edges = holdout->n_shielded = 0;
+	if (holdout->n_edges + holdout->n_shielded == 0)
 	{
-		holdout->n_edges = 0;
 		*training = *graph;
 		return CORE_OK;
 	}
-	if (list_edges(holdout, arena, graph, drop) != CORE_OK ||
+	if (list_edges(holdout, arena, graph, marks) != CORE_OK ||
 		choose_queries(holdout, arena, options->seed) != CORE_OK ||
-		graph_without(arena->core, arena, graph, drop, training) != CORE_OK ||
+		graph_without(arena->core, arena, graph, marks, training) != CORE_OK ||
 		open_ranking(holdout, arena, training, options->dimension + 1) != CORE_OK)
 		return arena->core->status;
-	arena_release(arena, drop);
+	arena_release(arena, marks);
 	return CORE_OK;
 }
 

@@ -28,8 +28,8 @@ typedef struct TargetFit
 	double	   *teacher_scores;
 	double	   *centroid_scores;
 	double	   *logits;			/* of the student */
-	int64_t		positives[3];	/* in each part */
-	int64_t		negatives[3];
+	int64_t		positives[PART_NONE + 1];	/* in each part */
+	int64_t		negatives[PART_NONE + 1];
 	bool		test_is_unseen;
 } TargetFit;
 
@@ -68,23 +68,18 @@ compare_places(const void *a, const void *b)
 	return (x->user > y->user) - (x->user < y->user);
 }
 
-/*
- * Deal users first .. first + n - 1 to the parts in the order of a hash of their keys;
- * those already in the test part (`keep_test`) stay there, and the others are then dealt
- * to training and calibration only.
- */
+/* Deal the users of one class that stand in the training part, in the order of a hash of
+ * their keys: a share stays, up to `calibration` goes to calibration, the rest to test. */
 static CoreStatus
-deal_class(TargetFit *fit, int64_t first, int64_t n, bool keep_test)
+deal_class(TargetFit *fit, int64_t first, int64_t n, double training, double calibration)
 {
 	PlacedUser *users = arena_allocate(fit->arena, n, sizeof(PlacedUser));
 	int64_t		dealt = 0;
-	double		training = keep_test ? 0.75 : 0.6;
-	double		calibration = keep_test ? 1 : 0.8;
 
 	if (users == NULL)
 		return fit->core->status;
 	for (int64_t i = first; i < first + n; i++)
-		if (!keep_test || fit->parts[i] != PART_TEST)
+		if (fit->parts[i] == PART_TRAINING)
 			users[dealt++] = (PlacedUser)
 			{
 				random_bits(fit->options->seed, RANDOM_SPLIT, fit->sample->hashes[i]), i
@@ -97,20 +92,39 @@ deal_class(TargetFit *fit, int64_t first, int64_t n, bool keep_test)
 	return CORE_OK;
 }
 
+/*
+ * Positives: enough unseen ones are dealt to all parts and the seen ones left out; a few
+ * make the test part, and the seen ones the others; else seen ones make all parts.
+ */
+static CoreStatus
+deal_positives(TargetFit *fit)
+{
+	const TargetSample *sample = fit->sample;
+	int64_t		unseen = 0;
+	bool		enough;
+
+	for (int64_t i = 0; i < sample->n_positive; i++)
+		unseen += sample->unseen[i] != 0;
+	enough = unseen >= TARGET_ENOUGH_UNSEEN || unseen == sample->n_positive;
+	fit->test_is_unseen = enough || (unseen >= TARGET_LEAST_UNSEEN &&
+									 sample->n_positive - unseen >= TARGET_LEAST_POSITIVES);
+	for (int64_t i = 0; i < sample->n_positive; i++)
+		fit->parts[i] = enough ? (sample->unseen[i] ? PART_TRAINING : PART_NONE) :
+			fit->test_is_unseen && sample->unseen[i] ? PART_TEST : PART_TRAINING;
+	if (fit->test_is_unseen && !enough)
+		return deal_class(fit, 0, sample->n_positive, 0.75, 1);
+	return deal_class(fit, 0, sample->n_positive, 0.6, 0.8);
+}
+
 static CoreStatus
 deal_parts(TargetFit *fit)
 {
 	const TargetSample *sample = fit->sample;
-	int64_t		unseen = 0;
 
-	for (int64_t i = 0; i < sample->n_positive; i++)
-		unseen += sample->unseen[i] != 0;
-	fit->test_is_unseen = unseen >= TARGET_LEAST_UNSEEN &&
-		sample->n_positive - unseen >= TARGET_LEAST_POSITIVES;
-	for (int64_t i = 0; i < sample->n_positive; i++)
-		fit->parts[i] = fit->test_is_unseen && sample->unseen[i] ? PART_TEST : PART_TRAINING;
-	if (deal_class(fit, 0, sample->n_positive, fit->test_is_unseen) != CORE_OK ||
-		deal_class(fit, sample->n_positive, sample->n_negative, false) != CORE_OK)
+	for (int64_t i = sample->n_positive; i < fit->n; i++)
+		fit->parts[i] = PART_TRAINING;
+	if (deal_positives(fit) != CORE_OK ||
+		deal_class(fit, sample->n_positive, sample->n_negative, 0.6, 0.8) != CORE_OK)
 		return fit->core->status;
 	for (int64_t i = 0; i < fit->n; i++)
 		if (fit->labels[i] > 0)

@@ -14,13 +14,15 @@
 #include "student.h"
 
 #define TARGET_LEAST_POSITIVES 20
-#define TARGET_LEAST_UNSEEN 20	/* held-out positives from which the test part is made of them */
+#define TARGET_LEAST_UNSEEN 20	/* unseen positives from which the test part is made of them ... */
+#define TARGET_ENOUGH_UNSEEN 60 /* ... and from which all parts are, the seen ones left out */
 
 typedef enum TargetPart
 {
 	PART_TRAINING,				/* 60 % of each class */
 	PART_CALIBRATION,			/* 20 % */
-	PART_TEST					/* 20 %, or all unseen positives */
+	PART_TEST,					/* 20 %, or all unseen positives */
+	PART_NONE					/* positives whose vectors have seen what is to be predicted */
 } TargetPart;
 
 /* The sampled users: n_positive positives, then n_negative negatives. */
@@ -32,7 +34,7 @@ typedef struct TargetSample
 	float	   *vectors;		/* (n_positive + n_negative) x width */
 	double	   *degrees;		/* interactions of each user: the activity baseline */
 	uint64_t   *hashes;			/* of each user's key: decide the parts */
-	uint8_t    *unseen;			/* positives: the vectors were trained without this edge */
+	uint8_t    *unseen;			/* positives: the vectors were trained without their edge */
 	int64_t		candidates;		/* in the population, positives included */
 	int64_t		population_positives;
 } TargetSample;

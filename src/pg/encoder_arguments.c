@@ -58,6 +58,7 @@ json_options(EncoderOptions *options, Option *table)
 		FLOAT_OPTION(temperature),
 		INT_OPTION(patience),
 		FLOAT_OPTION(validation_fraction),
+		FLOAT_OPTION(target_fraction),
 		CHOICE_OPTION(routing, routing_words),
 		FLOAT_OPTION(routing_temperature),
 		CHOICE_OPTION(attention, attention_words),
@@ -188,7 +189,7 @@ memory_needed(Core *core, const LoadedGraph *loaded, const EncoderOptions *optio
 	const Graph *graph = &loaded->graph;
 
 	return memory_of_keys(core, loaded) +
-		encoder_memory(options, graph->n_users, graph->n_objects, graph->n_edges,
+		encoder_memory(options, graph->n_users, graph->n_objects, graph->n_edges, graph->weights != NULL,
 					   loaded->user_features == NULL ? 0 : loaded->user_features->columns,
 					   loaded->object_features == NULL ? 0 : loaded->object_features->columns,
 					   core->threads);

@@ -22,6 +22,7 @@
 #include "pg/graph_loading.h"
 #include "pg/graph_lock.h"
 #include "pg/result_rows.h"
+#include "pg/target_objects.h"
 #include "pg/training_record.h"
 #include "pg/writer.h"
 
@@ -34,6 +35,7 @@ typedef struct Training
 	Core	   *core;
 	Arena		arena;
 	LoadedGraph *loaded;
+	TargetObjects *targets;
 	EncoderOptions options;
 	EncoderResult result;
 	EncoderEpoch *epochs;		/* room for options.epochs */
@@ -90,6 +92,7 @@ train(FunctionCallInfo fcinfo, Training *training)
 
 	loaded = training->loaded = graph_load(&training->arena, training->definition, true,
 										   training->options.seed);
+	training->targets = target_objects_mark(&training->arena, training->definition, loaded);
 	encoder_arguments_read(fcinfo, training->core, training->definition, &loaded->graph, &training->options);
 	encoder_memory_check(training->core, training->definition, loaded, &training->options);
 	training->epochs = palloc_extended(Max(training->options.epochs, 1) * sizeof(EncoderEpoch),
@@ -155,6 +158,9 @@ result_json(const Training *training)
 	json_number(&json, "recall_at_20", result->best.recall_at_20);
 	json_number(&json, "ndcg_at_20", result->best.ndcg_at_20);
 	json_count(&json, "held_out_edges", result->n_validation);
+	json_count(&json, "shielded_edges", result->n_shielded);
+	json_number(&json, "target_fraction", result->target_fraction);
+	json_words(&json, "target_objects", training->targets->n, training->targets->names);
 	json_number(&json, "scale", result->scale);
 	json_number(&json, "offset", result->offset);
 	json_count(&json, "memory_peak", training->core->memory_peak);

@@ -98,6 +98,17 @@ target_definition_owned(const char *name)
 	return definition;
 }
 
+/* text[] of n strings. */
+Datum
+text_array(int n, char **strings)
+{
+	Datum	   *elements = palloc(Max(n, 1) * sizeof(Datum));
+
+	for (int i = 0; i < n; i++)
+		elements[i] = CStringGetTextDatum(strings[i]);
+	return PointerGetDatum(construct_array(elements, n, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
 /* Parse the keys of objects. */
 Datum *
 target_object_keys(const GraphDefinition *graph, int n_objects, char **objects)

@@ -30,6 +30,9 @@ extern TargetDefinition *target_definition_read(const char *name);
 /* The same, and ERRCODE_INSUFFICIENT_PRIVILEGE unless the caller is its owner. */
 extern TargetDefinition *target_definition_owned(const char *name);
 
+/* text[] of n strings. */
+extern Datum text_array(int n, char **strings);
+
 /* Keys of the target's objects, parsed: an array of Datums of the graph's object type. */
 extern Datum *target_object_keys(const GraphDefinition *graph, int n_objects, char **objects);
 

@@ -142,17 +142,6 @@ horizon_argument(FunctionCallInfo fcinfo, const GraphDefinition *graph)
 	return DatumGetCString(DirectFunctionCall1(interval_out, PG_GETARG_DATUM(ARG_HORIZON)));
 }
 
-/* text[] of strings. */
-static Datum
-text_array(int n, char **strings)
-{
-	Datum	   *elements = palloc(Max(n, 1) * sizeof(Datum));
-
-	for (int i = 0; i < n; i++)
-		elements[i] = CStringGetTextDatum(strings[i]);
-	return PointerGetDatum(construct_array(elements, n, TEXTOID, -1, false, TYPALIGN_INT));
-}
-
 static const char insert_target[] =
 "INSERT INTO behavpred.registered_target (target, graph, objects, seeds, candidates, negatives, horizon) "
 "VALUES ($1, $2, $3, $4, $5, $6, $7::pg_catalog.interval) ON CONFLICT DO NOTHING";

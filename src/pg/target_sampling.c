@@ -48,8 +48,7 @@ typedef struct Sampling
 	int			width;			/* 0 before the first vector */
 	Dictionary	known;			/* positives */
 	Dictionary	named_negatives;	/* of the negatives relation */
-	int64		n_object_hashes;
-	uint64	   *object_hashes;
+	uint64		object_hash;	/* of the target's first object */
 	UserList	positives;
 	UserList	negatives;		/* a heap by order, largest first, once it is full */
 	int64		wanted;			/* negatives */
@@ -142,16 +141,19 @@ place_negative(Sampling *sampling, uint64 order)
 	return order < list->users[0].order ? &list->users[0] : NULL;
 }
 
-/* True when the graph's training has not seen this user's edges to the target's objects. */
+/* True when the graph's training has not seen what makes this user a positive; seeds that
+ * are not told by an object have no edge to be seen. */
 static bool
 is_unseen(const Sampling *sampling, uint64 user_hash, int64 degree)
 {
-	const HeldOutRule *rule = &sampling->options->held_out;
+	const UnseenRule *rule = &sampling->options->unseen;
 
-	for (int64 i = 0; i < sampling->n_object_hashes; i++)
-		if (!encoder_holds_out(rule->seed, rule->fraction, degree, user_hash, sampling->object_hashes[i]))
-			return false;
-	return sampling->n_object_hashes == 1;
+	if (sampling->target->n_objects == 0)
+		return true;
+	if (rule->were_targets)
+		return encoder_shields(rule->seed, rule->target_fraction, degree, user_hash);
+	return sampling->target->n_objects == 1 && sampling->target->seeds == NULL &&
+		encoder_holds_out(rule->seed, rule->validation_fraction, degree, user_hash, sampling->object_hash);
 }
 
 /* Copy a user's vector and numbers to its place. */
@@ -235,20 +237,18 @@ read_users(Sampling *sampling)
 		relation_users(graph, target->negatives, "negatives", remember_user, &sampling->named_negatives);
 }
 
-/* Hashes of the target's objects, for is_unseen(). */
+/* Hash of the target's first object, for is_unseen(). */
 static void
-hash_objects(Sampling *sampling)
+hash_object(Sampling *sampling)
 {
 	Oid			type = sampling->graph->object_key_type;
-	Datum	   *keys = target_object_keys(sampling->graph, sampling->target->n_objects, sampling->target->objects);
 
-	sampling->n_object_hashes = sampling->target->seeds == NULL ? sampling->target->n_objects : 0;
-	sampling->object_hashes = palloc(Max(sampling->n_object_hashes, 1) * sizeof(uint64));
-	for (int64 i = 0; i < sampling->n_object_hashes; i++)
+	if (sampling->target->n_objects > 0)
 	{
-		Key			key = key_from_datum(type, keys[i]);
+		Datum	   *keys = target_object_keys(sampling->graph, 1, sampling->target->objects);
+		Key			key = key_from_datum(type, keys[0]);
 
-		sampling->object_hashes[i] = key_hash(key_kind(type), &key);
+		sampling->object_hash = key_hash(key_kind(type), &key);
 	}
 }
 
@@ -312,7 +312,7 @@ target_sample(Arena *arena, const TargetDefinition *target, const GraphDefinitio
 	Oid			table = relation_from_text(graph->user_embeddings);
 
 	read_users(&sampling);
-	hash_objects(&sampling);
+	hash_object(&sampling);
 	sampling.wanted = (int64) Max(options->least_negatives,
 								  ceil(options->negative_ratio * sampling.known.count));
 	sampling.key_type = source_key_column(table, graph->user_column, "the graph");

@@ -11,19 +11,25 @@
 #include "core/target_model.h"
 #include "pg/target_definition.h"
 
-/* Which edges the graph's training held out; see encoder_holds_out(). */
-typedef struct HeldOutRule
+/*
+ * Which edges to the target's objects the graph's training has not seen: those of shielded
+ * users when the objects belonged to targets then (encoder_shields()), else those that
+ * validation held out (encoder_holds_out()).
+ */
+typedef struct UnseenRule
 {
 	uint64		seed;
-	float		fraction;
-} HeldOutRule;
+	float		validation_fraction;
+	float		target_fraction;
+	bool		were_targets;	/* all objects of this target */
+} UnseenRule;
 
 typedef struct SamplingOptions
 {
 	double		negative_ratio; /* negatives for each positive */
 	int64		least_negatives;	/* but at least so many, when there are */
 	uint64		seed;
-	HeldOutRule held_out;
+	UnseenRule	unseen;
 } SamplingOptions;
 
 /*

@@ -194,24 +194,34 @@ static void
 keep_graph_run(void *argument, Datum *values, bool *nulls)
 {
 	Training   *training = argument;
+	UnseenRule *unseen = &training->sampling.unseen;
 
-	training->sampling.held_out.fraction = nulls[0] ? 0 : DatumGetFloat4(values[0]);
-	training->sampling.held_out.seed = DatumGetInt64(values[1]);
+	unseen->validation_fraction = nulls[0] ? 0 : DatumGetFloat4(values[0]);
+	unseen->seed = DatumGetInt64(values[1]);
 	training->teacher.scale = nulls[2] ? 1 : DatumGetFloat8(values[2]);
 	training->teacher.offset = nulls[3] ? 0 : DatumGetFloat8(values[3]);
+	unseen->target_fraction = nulls[4] ? 0 : DatumGetFloat4(values[4]);
+	unseen->were_targets = !nulls[5] && DatumGetBool(values[5]);
 }
+
+static const char graph_run_query[] =
+"SELECT (options OPERATOR(pg_catalog.->>) 'validation_fraction')::pg_catalog.float4, seed, "
+"(result OPERATOR(pg_catalog.->>) 'scale')::pg_catalog.float8, "
+"(result OPERATOR(pg_catalog.->>) 'offset')::pg_catalog.float8, "
+"(result OPERATOR(pg_catalog.->>) 'target_fraction')::pg_catalog.float4, "
+"(result OPERATOR(pg_catalog.->) 'target_objects') OPERATOR(pg_catalog.?&) $2 "
+"FROM behavpred.training_run WHERE run_id OPERATOR(pg_catalog.=) $1";
 
 static void
 read_graph_run(Training *training)
 {
-	Oid			type = INT8OID;
-	Datum		value = Int64GetDatum(training->graph->trained_run);
+	Oid			types[] = {INT8OID, TEXTARRAYOID};
+	Datum		values[] = {
+		Int64GetDatum(training->graph->trained_run),
+		text_array(training->target->n_objects, training->target->objects)
+	};
 
-	if (read_rows("SELECT (options OPERATOR(pg_catalog.->>) 'validation_fraction')::pg_catalog.float4, seed, "
-				  "(result OPERATOR(pg_catalog.->>) 'scale')::pg_catalog.float8, "
-				  "(result OPERATOR(pg_catalog.->>) 'offset')::pg_catalog.float8 "
-				  "FROM behavpred.training_run WHERE run_id OPERATOR(pg_catalog.=) $1",
-				  1, &type, &value, NULL, keep_graph_run, training) == 0)
+	if (read_rows(graph_run_query, lengthof(types), types, values, NULL, keep_graph_run, training) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the record of the training of graph \"%s\" is gone", training->graph->name),
@@ -334,6 +344,20 @@ check_sample(const Training *training)
 
 /* ---- the training ------------------------------------------------------------------------- */
 
+/* Measured on users whose vectors have seen the answer: say so, and what to do. */
+static void
+tell_basis(const Training *training)
+{
+	if (!training->quality.test_is_unseen)
+		ereport(NOTICE,
+				(errmsg("the quality of target \"%s\" is measured on users whose interaction the graph has seen",
+						training->target->name),
+				 errdetail("It is too good, and the model less so than it could be: the target is younger than the "
+						   "graph's training, or has too few users."),
+				 errhint("SELECT * FROM behavpred.train_graph(%s); now that the target is known, then train it again.",
+						 quote_literal_cstr(training->graph->name))));
+}
+
 static void
 sample_and_fit(Training *training)
 {
@@ -348,6 +372,7 @@ sample_and_fit(Training *training)
 	target_fit(training->core, &training->arena, &training->sample, &training->teacher, &training->options,
 			   &training->student, &training->quality);
 	bridge_check(training->core, "training target \"%s\"", training->target->name);
+	tell_basis(training);
 }
 
 static StoredModel

@@ -73,6 +73,21 @@ json_word(JsonText *json, const char *name, const char *value)
 }
 
 /* End the object. */
+/* An array of strings. */
+void
+json_words(JsonText *json, const char *name, int n, char **values)
+{
+	json_name(json, name);
+	appendStringInfoChar(&json->text, '[');
+	for (int i = 0; i < n; i++)
+	{
+		if (i > 0)
+			appendStringInfoString(&json->text, ", ");
+		escape_json(&json->text, values[i]);
+	}
+	appendStringInfoChar(&json->text, ']');
+}
+
 char *
 json_close(JsonText *json)
 {

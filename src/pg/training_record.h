@@ -24,6 +24,7 @@ extern void json_float(JsonText *json, const char *name, float value);	/* finite
 extern void json_count(JsonText *json, const char *name, int64 value);
 extern void json_bool(JsonText *json, const char *name, bool value);
 extern void json_word(JsonText *json, const char *name, const char *value);
+extern void json_words(JsonText *json, const char *name, int n, char **values);
 extern char *json_close(JsonText *json);
 
 /* One row of training_run; strings of JSON. */
