@@ -228,8 +228,9 @@ finish(Training *training, EncoderResult *result)
 	if (propagate_and_store(training) != CORE_OK || check_vectors(training) != CORE_OK)
 		return training->core->status;
 	result->width = training->width;
-	result->vectors = training->vectors;
 	result->n_validation = training->holdout.n_edges;
+	result->n_shielded = training->holdout.n_shielded;
+	result->target_fraction = training->holdout.target_fraction;
 	return holdout_calibrate(&training->holdout, training->arena, training->graph,
 							 training->vectors, training->width, training->options.seed,
 							 &result->scale, &result->offset);
@@ -260,6 +261,8 @@ encoder_train(Core *core, Arena *arena, const Graph *graph,
 	result->best.recall_at_20 = result->best.ndcg_at_20 = NAN;
 	if (encoder_check(core, options) != CORE_OK)
 		return core->status;
+	if (graph->n_edges == 0)
+		return core_fail(core, CORE_INVALID, "the graph has no edges to learn from");
 	arena_open(&scratch, core);
 	core_start_workers(core);
 	if (training_open(&training, core, &scratch, graph, users, objects, options) == CORE_OK &&

@@ -10,7 +10,6 @@
 #include "core/random.h"
 #include "core/vectors.h"
 
-#define CALIBRATION_EDGES 20000
 
 bool
 encoder_holds_out(uint64_t seed, float fraction, int64_t user_degree,

@@ -27,6 +27,7 @@ typedef struct Holdout
 
 #define VALIDATION_K 20
 #define VALIDATION_QUERIES 5000 /* standard error of Recall@20 about 0.004 */
+#define CALIBRATION_EDGES 20000 /* at most, and as many non-edges */
 
 /*
  * Part the graph: *training has neither validation edges nor the edges of shielded users to

@@ -183,6 +183,9 @@ weighted_degree(const Graph *graph, int32_t v)
 	return sum;
 }
 
+/* Interaction weights that add up to less count as none: 1 / degree must fit a float. */
+#define SMALLEST_DEGREE 1e-30
+
 /*
  * The factors of second weights that need no learning: symmetric 1 / sqrt(d_v d_u), off
  * 1 / d_v, additive 1 (the scores are normalised already).  With routing they are
@@ -206,7 +209,7 @@ set_scales(Network *network, Arena *arena)
 	for (int32_t v = 0; v < graph->n_nodes; v++)
 	{
 		double		degree = weighted_degree(graph, v);
-		double		inverse = degree > 0 ? 1 / degree : 0;
+		double		inverse = degree > SMALLEST_DEGREE ? 1 / degree : 0;
 
 		if (attention == ATTENTION_SYMMETRIC)
 			network->neighbour_scale[v] = (float) sqrt(inverse);

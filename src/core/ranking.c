@@ -26,6 +26,12 @@ typedef struct RankingTask
 	int32_t    *positions;		/* for each worker PANEL_OBJECTS */
 } RankingTask;
 
+size_t
+ranking_scratch_bytes(int threads)
+{
+	return (size_t) threads * PANEL_OBJECTS * (BLOCK_QUERIES * sizeof(float) + sizeof(int32_t));
+}
+
 /* Put one candidate into a list sorted by falling score; it is known to belong there. */
 static void
 insert_candidate(int k, int32_t *objects, float *scores, int32_t object, float score)

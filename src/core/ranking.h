@@ -33,6 +33,9 @@ typedef struct Lists
 extern CoreStatus ranking_top(Core *core, Arena *arena, const Vectors *queries, const Vectors *objects,
 							  const Lists *masked, int k, int32_t *top_objects, float *top_scores);
 
+/* Bytes that ranking_top() takes for a while. */
+extern size_t ranking_scratch_bytes(int threads);
+
 typedef struct RankingQuality
 {
 	int64_t		users;			/* with at least one relevant object */

@@ -35,6 +35,34 @@ typedef struct Spectral
 	double	   *values;			/* columns */
 } Spectral;
 
+/* Singular vectors to look for, the trivial first one included. */
+static int
+wanted_vectors(int dimension, int64_t n_users, int64_t n_objects)
+{
+	int64_t		wanted = dimension < SPECTRAL_MOST ? dimension + 1 : SPECTRAL_MOST;
+
+	wanted = wanted < n_users ? wanted : n_users;
+	return (int) (wanted < n_objects ? wanted : n_objects);
+}
+
+/* Filled up to whole lanes. */
+static int
+columns_for(int wanted)
+{
+	return (wanted + OVERSAMPLING + KERNEL_LANES - 1) & ~(KERNEL_LANES - 1);
+}
+
+size_t
+spectral_bytes(int dimension, int64_t n_users, int64_t n_objects)
+{
+	int			columns = columns_for(wanted_vectors(dimension, n_users, n_objects));
+	size_t		square = (size_t) columns * columns;
+	size_t		floats = (size_t) (n_users + n_objects) * (columns + 1) + square +
+		dense_partial_count(n_users + n_objects, columns, columns);
+
+	return floats * sizeof(float) + (2 * square + columns) * sizeof(double);
+}
+
 static CoreStatus
 spectral_open(Spectral *s, Network *network, Arena *arena)
 {
@@ -44,10 +72,8 @@ spectral_open(Spectral *s, Network *network, Arena *arena)
 	memset(s, 0, sizeof(*s));
 	s->network = network;
 	s->arena = arena;
-	s->wanted = network->options->dimension < SPECTRAL_MOST ? network->options->dimension + 1 : SPECTRAL_MOST;
-	s->wanted = s->wanted < graph->n_users ? s->wanted : graph->n_users;
-	s->wanted = s->wanted < graph->n_objects ? s->wanted : graph->n_objects;
-	s->columns = (s->wanted + OVERSAMPLING + KERNEL_LANES - 1) & ~(KERNEL_LANES - 1);
+	s->wanted = wanted_vectors(network->options->dimension, graph->n_users, graph->n_objects);
+	s->columns = columns_for(s->wanted);
 	square = (size_t) s->columns * s->columns;
 	s->scale = arena_floats(arena, graph->n_nodes);
 	s->rows = arena_floats(arena, (size_t) graph->n_nodes * s->columns);

@@ -21,4 +21,7 @@
 #define SPECTRAL_MOST 256
 extern CoreStatus spectral_start(Network *network, Arena *arena, double power, double noise);
 
+/* Bytes that it takes of the arena. */
+extern size_t spectral_bytes(int dimension, int64_t n_users, int64_t n_objects);
+
 #endif

@@ -1,0 +1,200 @@
+/*
+ * encoder_memory.c
+ *		How much memory a training will need, before it begins.
+ *
+ * Counts the arrays that holdout.c, network.c, layer.c, loss.c, optimizer.c, spectral.c
+ * and encoder.c reserve; test/unit/test_encoder_memory.c compares the sum with what is
+ * really lent.  In double: sizes beyond the address space must not wrap around.
+ */
+#include <math.h>
+
+#include "core/dense.h"
+#include "core/encoder.h"
+#include "core/holdout.h"
+#include "core/kernels.h"
+#include "core/loss.h"
+#include "core/spectral.h"
+
+/* What the counts depend on. */
+typedef struct Sizes
+{
+	const EncoderOptions *options;
+	double		users;
+	double		objects;
+	double		nodes;
+	double		edges;
+	double		held_out;		/* edges */
+	double		width;			/* of a row of the network */
+	double		attention_width;
+	int			features[2];	/* columns of users and objects */
+	int			threads;
+	bool		weighted;
+	bool		routing;
+	bool		linear;			/* mapping */
+	bool		training;		/* at least one epoch */
+} Sizes;
+
+static double
+fill_up(int n)
+{
+	return (n + KERNEL_LANES - 1) / KERNEL_LANES * KERNEL_LANES;
+}
+
+/* Offsets, neighbours, twins, weights. */
+static double
+graph_bytes(const Sizes *s, double edges)
+{
+	return 8 * s->nodes + 2 * edges * (s->weighted ? 12 : 8);
+}
+
+/* Marks, lists of held-out edges, rankings of the query users, the graph without the edges. */
+static double
+holdout_bytes(const Sizes *s)
+{
+	double		queries = fmin(fmin(s->users, s->held_out), VALIDATION_QUERIES);
+	double		masked = (s->edges - s->held_out) * queries / fmax(s->users, 1);
+
+	if (s->held_out == 0)
+		return s->edges;
+	return 3 * 4 * s->held_out + 4 * masked +
+		queries * (4 + 2 * 8 + 2 * 4 * VALIDATION_K + 4.0 * (s->options->dimension + 1)) +
+		graph_bytes(s, s->edges - s->held_out);
+}
+
+/* Numbers of all parameters. */
+static double
+parameter_count(const Sizes *s)
+{
+	bool		any_features = s->features[0] + s->features[1] > 0;
+	double		count = s->objects;
+
+	if (s->options->id_embeddings || !any_features)
+		count += s->nodes * s->width;
+	for (int side = 0; side < 2; side++)
+		if (s->features[side] > 0)
+			count += s->width * (s->features[side] + 1.0);
+	if (s->linear)
+		count += s->options->layers * s->width * (s->width + 1);
+	if (s->options->attention == ATTENTION_ADDITIVE)
+		count += s->options->layers * s->attention_width * (2 * s->width + 1);
+	return count;
+}
+
+/* Numbers that one layer keeps. */
+static double
+layer_count(const Sizes *s, int l)
+{
+	const EncoderOptions *options = s->options;
+	bool		normalises = s->routing && (l == 0 || s->linear);
+	bool		full = s->training && options->full_gradient;
+	double		rows = s->nodes * s->width;
+	double		factors = s->nodes * options->factors;
+	double		count = (s->linear || normalises ? rows : 0) + (normalises ? factors : 0);
+
+	if (options->attention == ATTENTION_ADDITIVE)
+		count += 2 * (s->edges - s->held_out) + 2 * s->nodes * s->attention_width;
+	if (!s->routing)
+		return count + rows;
+	count += (full ? options->routing_iterations : 1) * rows;
+	count += full ? options->routing_iterations * factors : s->training ? factors : 0;
+	if (s->training && !full)
+		count += 2 * (s->edges - s->held_out) * options->factors;
+	return count;
+}
+
+/* Numbers of the backward pass that are not gradients of parameters. */
+static double
+backward_count(const Sizes *s)
+{
+	const EncoderOptions *options = s->options;
+	double		rows = s->nodes * s->width;
+	double		partial = 0;
+	double		count = 4 * rows;
+
+	if (s->routing)
+		count += (options->full_gradient ? options->routing_iterations : 1) * rows;
+	if (s->routing && s->linear && options->full_gradient)
+		count += rows;
+	if (options->attention == ATTENTION_ADDITIVE)
+	{
+		count += 2 * (s->edges - s->held_out) + 2 * s->nodes * s->attention_width;
+		partial = dense_partial_count((int64_t) s->nodes, (int) s->width, (int) s->attention_width);
+	}
+	if (s->features[0] > 0)
+		partial = fmax(partial, dense_partial_count((int64_t) s->users, s->features[0], (int) s->width));
+	if (s->features[1] > 0)
+		partial = fmax(partial, dense_partial_count((int64_t) s->objects, s->features[1], (int) s->width));
+	if (s->linear)
+		partial = fmax(partial, dense_partial_count((int64_t) s->nodes, (int) s->width, (int) s->width));
+	return count + partial;
+}
+
+/* Batch, gradients by row, scratch of the workers. */
+static double
+loss_bytes(const Sizes *s)
+{
+	double		batch = fmin(s->edges - s->held_out, s->options->batch_size);
+	double		negatives = fmin(s->objects, s->options->negatives);
+	double		drawn = ceil(batch / LOSS_GROUP) * negatives;
+	double		rows = 2 * batch + drawn;
+	double		scratch = LOSS_BLOCK * (s->width + negatives + 1) + negatives * (s->width + 1) + s->objects;
+
+	return 4 * (3 * batch + drawn + rows * (s->width + 1) + rows - batch + s->threads * scratch) + 8 * s->nodes;
+}
+
+/* The network itself, for training with all its gradients. */
+static double
+network_bytes(const Sizes *s)
+{
+	double		rows = s->nodes * s->width;
+	double		count = parameter_count(s) + rows + 3 * s->nodes;
+
+	if (s->features[0] + s->features[1] > 0)
+		count += rows;			/* h0 */
+	for (int l = 0; l < s->options->layers; l++)
+		count += layer_count(s, l);
+	if (s->training)
+		count += parameter_count(s) + backward_count(s);
+	return 4 * count;
+}
+
+/* What comes after the network: the start, which is closed again, or the training's rest. */
+static double
+later_bytes(const Sizes *s)
+{
+	bool		has_ids = s->options->id_embeddings || s->features[0] + s->features[1] == 0;
+	double		vectors = 4 * s->nodes * (s->options->dimension + 1);
+	double		calibration = 2 * (4 + 8) * fmin(s->held_out > 0 ? s->held_out : s->edges, CALIBRATION_EDGES);
+	double		ranking = s->held_out > 0 ? (double) ranking_scratch_bytes(s->threads) : 0;
+	double		start = 0;
+	double		rest = vectors;
+
+	if (s->options->spectral_start && has_ids)
+		start = spectral_bytes(s->options->dimension, (int64_t) s->users, (int64_t) s->objects);
+	if (s->training)
+		rest += loss_bytes(s) + 4 * parameter_count(s) * (s->held_out > 0 ? 3 : 2);
+	return fmax(start, rest + fmax(calibration + vectors, s->training ? ranking : 0));
+}
+
+size_t
+encoder_memory(const EncoderOptions *options, int64_t n_users, int64_t n_objects, int64_t n_edges,
+			   bool weighted, int n_user_features, int n_object_features, int threads)
+{
+	bool		any_features = n_user_features + n_object_features > 0;
+	Sizes		s = {
+		.options = options,
+		.users = n_users, .objects = n_objects, .nodes = (double) n_users + n_objects,
+		.edges = n_edges, .held_out = n_edges * (double) options->validation_fraction,
+		.width = options->factors * fill_up(options->dimension / options->factors),
+		.attention_width = fill_up(options->attention_width),
+		.features = {n_user_features, n_object_features}, .threads = threads, .weighted = weighted,
+		.routing = options->routing != ROUTING_OFF,
+		.linear = options->mapping == MAPPING_LINEAR ||
+		(options->mapping == MAPPING_AUTOMATIC && any_features),
+		.training = options->epochs > 0,
+	};
+	double		bytes = graph_bytes(&s, s.edges) + holdout_bytes(&s) + network_bytes(&s) + later_bytes(&s);
+
+	bytes += 4 * (s.users * n_user_features + s.objects * n_object_features);
+	return bytes < (double) SIZE_MAX ? (size_t) bytes : SIZE_MAX;
+}
