@@ -2,7 +2,6 @@
 \set VERBOSITY default
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS behavpred;
-RESET client_min_messages;
 
 SELECT behavpred.dot('{1,2,3}', '{4,5,6}'), behavpred.dot('{0.5}', '{0.5}');
 SELECT round(behavpred.cosine('{1,0}', '{1,1}')::numeric, 6) AS cosine, behavpred.cosine('{2,2}', '{3,3}') AS parallel,

@@ -2,7 +2,6 @@
 \set VERBOSITY default
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS behavpred;
-RESET client_min_messages;
 
 CREATE TABLE bad_events AS
 SELECT u AS user_id, o AS object_id
