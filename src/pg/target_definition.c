@@ -183,8 +183,9 @@ interaction_users(const TargetDefinition *target, const GraphDefinition *graph,
 	bool		by_value;
 	char		align;
 
-	/* the query's own parameters come first: ask for their number before naming ours */
-	graph_filtered_query(graph, "1", NULL, &n, &types, &values);
+	/* the query's own parameters come first: ask for their number before naming ours, and
+	 * let it check that the columns have the types of the graph's keys still */
+	graph_interactions_query(graph, NULL, &n, &types, &values);
 	condition = psprintf("%s OPERATOR(pg_catalog.=) ANY ($%d)", quote_identifier(graph->object_column), n + 1);
 	if (target->horizon != NULL)
 		condition = psprintf("%s%s", condition, horizon_condition(graph, n + 2));
@@ -226,7 +227,7 @@ target_candidates_query(const GraphDefinition *graph, const char *candidates)
 		Oid			relation = source_relation(candidates, graph->apply_row_security);
 		const char *key = quote_identifier(user_key_column(graph, relation, "candidates"));
 
-		query = psprintf("%s WHERE %s IN (SELECT %s FROM %s)", query, column, key,
+		query = psprintf("%s WHERE %s OPERATOR(pg_catalog.=) ANY (SELECT %s FROM %s)", query, column, key,
 						 relation_qualified_name(relation));
 	}
 	return query;

@@ -316,7 +316,7 @@ target_sample(Arena *arena, const TargetDefinition *target, const GraphDefinitio
 	sampling.wanted = (int64) Max(options->least_negatives,
 								  ceil(options->negative_ratio * sampling.known.count));
 	sampling.key_type = source_key_column(table, graph->user_column, "the graph");
-	read_rows(target_candidates_query(graph, target->candidates), 0, NULL, NULL, NULL,
-			  take_candidate, &sampling);
+	source_read(graph->apply_row_security, target_candidates_query(graph, target->candidates), 0, NULL, NULL,
+				take_candidate, &sampling);
 	hand_over(&sampling, sample);
 }
