@@ -16,10 +16,10 @@
 #include "utils/snapmgr.h"
 
 #include "pg/deployed_model.h"
+#include "pg/embedding_lookup.h"
 #include "pg/embedding_storage.h"
 #include "pg/keys.h"
 #include "pg/model_cache.h"
-#include "pg/source.h"
 
 PG_FUNCTION_INFO_V1(behavpred_predict);
 
@@ -48,13 +48,6 @@ typedef struct PredictCache
 	char	   *target;
 	DeployedModel *deployed;
 } PredictCache;
-
-/* Kept plans that find a vector by its key, one for each table. */
-typedef struct LookupPlan
-{
-	Oid			table;			/* hash key */
-	SPIPlanPtr	plan;
-} LookupPlan;
 
 static SnapshotMark
 current_mark(void)
@@ -106,62 +99,25 @@ target_cache(FmgrInfo *function, text *target)
 	return function->fn_extra;
 }
 
-/* The plans of this session. */
-static HTAB *
-lookup_plans(void)
-{
-	static HTAB *plans = NULL;
-	HASHCTL		control = {.keysize = sizeof(Oid), .entrysize = sizeof(LookupPlan)};
-
-	if (plans == NULL)
-		plans = hash_create("behavpred look-up plans", 16, &control, HASH_ELEM | HASH_BLOBS);
-	return plans;
-}
-
-/* The plan for this table; SPI is connected. */
-static SPIPlanPtr
-lookup_plan(const DeployedModel *deployed)
-{
-	bool		found;
-	LookupPlan *entry = hash_search(lookup_plans(), &deployed->user_table, HASH_ENTER, &found);
-	Oid			type = deployed->user_key_type;
-	SPIPlanPtr	plan;
-
-	if (found && entry->plan != NULL)
-		return entry->plan;
-	entry->plan = NULL;
-	plan = SPI_prepare(psprintf("SELECT embedding FROM %s WHERE %s OPERATOR(pg_catalog.=) $1",
-								relation_qualified_name(deployed->user_table),
-								quote_identifier(deployed->user_column)), 1, &type);
-	if (plan == NULL || SPI_keepplan(plan) != 0)
-		elog(ERROR, "could not prepare a query: %s", SPI_result_code_string(SPI_result));
-	entry->plan = plan;
-	return plan;
-}
-
 /* The probability of the user with this key; false when the graph does not know him. */
 static bool
 predict_user(const PredictCache *cache, Datum key, double *probability)
 {
-	bool		null = true;
+	const DeployedModel *deployed = cache->deployed;
+	Datum		vector;
+	bool		found;
 	int			width;
 
 	SPI_connect();
-	if (SPI_execute_plan(lookup_plan(cache->deployed), &key, NULL, true, 1) != SPI_OK_SELECT)
-		elog(ERROR, "could not read an embedding");
-	if (SPI_processed > 0)
+	found = embedding_find(deployed->user_table, deployed->user_column, deployed->user_key_type, key, &vector);
+	if (found)
 	{
-		Datum		vector = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null);
+		const float *numbers = embedding_from_datum(vector, &width);
 
-		if (!null)
-		{
-			const float *numbers = embedding_from_datum(vector, &width);
-
-			*probability = model_probability(cache->deployed->student, numbers, width);
-		}
+		*probability = model_probability(deployed->student, numbers, width);
 	}
 	SPI_finish();
-	return !null;
+	return found;
 }
 
 /* predict(target, user) */
