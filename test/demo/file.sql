@@ -31,7 +31,8 @@ SELECT * FROM behavpred.create_graph('mine', 'events');
 SELECT * FROM behavpred.describe_graph('mine');
 
 \echo
-\echo '== 3. Train the graph network: a vector for each user and object'
+\echo '== 3. A target: who will act on object' :target'? Then train the graph network'
+SELECT behavpred.create_target('audience_demo', 'mine', object => :'target');
 \timing on
 SELECT * FROM behavpred.train_graph('mine', threads => :threads) \gx
 \timing off
@@ -41,8 +42,7 @@ SELECT * FROM behavpred.train_graph('mine', threads => :threads) \gx
 SELECT * FROM behavpred.evaluate_graph('mine', 'held_out', threads => :threads) \gx
 
 \echo
-\echo '== 5. A target: who will act on object' :target'? Train its light model'
-SELECT behavpred.create_target('audience_demo', 'mine', object => :'target');
+\echo '== 5. Train the light model of the target'
 \timing on
 SELECT * FROM behavpred.train_target('audience_demo') \gx
 \timing off

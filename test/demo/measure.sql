@@ -24,35 +24,36 @@ BEGIN
 END
 $$;
 
--- Share of events whose planted factor a trained network of 4 subspaces tells: the
--- subspace of an event is the one in which its user and object are most alike, and
--- subspaces are named by the best one-to-one assignment. Looks at every 20th event.
-CREATE FUNCTION measure.recovered_factors(data name, user_embeddings regclass, object_embeddings regclass)
-RETURNS float8
+-- Does routing part a user's links by what caused them? A link's subspace is the one in
+-- which its user and object are most alike. Of all pairs of links of one user: the share
+-- that fall into one subspace, among pairs with the same planted cause and among pairs
+-- with two causes. Untrained vectors give the same share for both. Every 10th user.
+CREATE FUNCTION measure.parted_links(
+  data name, user_embeddings regclass, object_embeddings regclass, factors int,
+  OUT alike float8, OUT apart float8)
 LANGUAGE plpgsql AS $$
-DECLARE
-  result float8;
 BEGIN
   EXECUTE format($query$
-    WITH edges AS (
-      SELECT t.factor, (
-          SELECT s FROM generate_series(0, 3) AS s
+    WITH links AS (
+      SELECT user_id, factor, (
+          SELECT s FROM generate_series(0, %4$s - 1) AS s
           ORDER BY behavpred.cosine(u.embedding[s * d + 1 : s * d + d], o.embedding[s * d + 1 : s * d + d]) DESC LIMIT 1) AS subspace
-      FROM %1$I.event_truth AS t
+      FROM (SELECT DISTINCT user_id, object_id, factor FROM %1$I.event_truth
+            WHERE factor IS NOT NULL AND user_id %% 10 = 0) AS t
         JOIN %2$s AS u USING (user_id) JOIN %3$s AS o USING (object_id)
-        CROSS JOIN LATERAL (SELECT (array_length(u.embedding, 1) - 1) / 4 AS d) AS width
-      WHERE t.factor IS NOT NULL AND t.event_id %% 20 = 0
-        AND t.object_id NOT IN (SELECT target FROM %1$I.target_truth)
-    ), counted AS (
-      SELECT f AS factor, s AS subspace, (SELECT count(*) FROM edges WHERE factor = f AND subspace = s) AS n
-      FROM generate_series(1, 4) AS f, generate_series(0, 3) AS s
+        CROSS JOIN LATERAL (SELECT (array_length(u.embedding, 1) - 1) / %4$s AS d) AS width
+    ), cells AS (
+      SELECT user_id, factor, subspace, count(*) AS n FROM links GROUP BY user_id, factor, subspace
+    ), of_one_cause AS (
+      SELECT sum(all_n * (all_n - 1)) AS pairs, sum(squares - all_n) AS together
+      FROM (SELECT sum(n) AS all_n, sum(n * n) AS squares FROM cells GROUP BY user_id, factor) AS c
+    ), of_any_cause AS (
+      SELECT sum(all_n * (all_n - 1)) AS pairs FROM (SELECT sum(n) AS all_n FROM cells GROUP BY user_id) AS c
+    ), in_one_subspace AS (
+      SELECT sum(all_n * (all_n - 1)) AS pairs FROM (SELECT sum(n) AS all_n FROM cells GROUP BY user_id, subspace) AS c
     )
-    SELECT max(a.n + b.n + c.n + d.n) / (SELECT count(*) FROM edges)::float8
-    FROM counted AS a, counted AS b, counted AS c, counted AS d
-    WHERE (a.factor, b.factor, c.factor, d.factor) = (1, 2, 3, 4)
-      AND a.subspace NOT IN (b.subspace, c.subspace, d.subspace)
-      AND b.subspace NOT IN (c.subspace, d.subspace) AND c.subspace <> d.subspace
-  $query$, data, user_embeddings, object_embeddings) INTO result;
-  RETURN result;
+    SELECT o.together / o.pairs, (i.pairs - o.together) / (a.pairs - o.pairs)
+    FROM of_one_cause AS o, of_any_cause AS a, in_one_subspace AS i
+  $query$, data, user_embeddings, object_embeddings, factors) INTO alike, apart;
 END
 $$;

@@ -10,26 +10,30 @@ SET client_min_messages = notice;
 \echo
 \echo '== 1. The extension, and data with planted factors: who did what to what'
 CREATE EXTENSION behavpred;
-SELECT * FROM behavpred.demo_data('demo', users => 10000, objects => 1000, targets => 3, events_per_user => 40);
+SELECT * FROM behavpred.demo_data('demo', users => 8000, objects => 1000, targets => 1, events_per_user => 40);
 SELECT * FROM demo.events ORDER BY event_id LIMIT 5;
 
 \echo
-\echo '== 2. A graph: clicks and purchases join users to objects; impressions do not'
-SELECT * FROM behavpred.create_graph('shop', 'demo.events', behavior_column => 'kind', behaviors => '{click,purchase}');
+\echo '== 2. A graph: clicks and purchases join users to objects; impressions do not.'
+\echo '==    Object 1001 is a new campaign: it has first takers, but is not in the graph yet'
+CREATE VIEW demo.earlier AS SELECT * FROM demo.events WHERE object_id <> 1001;
+CREATE TABLE demo.takers AS SELECT DISTINCT user_id FROM demo.events WHERE object_id = 1001;
+SELECT * FROM behavpred.create_graph('shop', 'demo.earlier', behavior_column => 'kind', behaviors => '{click,purchase}');
 SELECT * FROM behavpred.describe_graph('shop');
 
 \echo
-\echo '== 3. Train the graph network: a vector for each user and object'
+\echo '== 3. A target: who will act on campaign 1001? Named before the training, so that half of'
+\echo '==    the users are shielded from it and the model is fitted and measured on those'
+SELECT behavpred.create_target('campaign', 'shop', object => '1001');
+
+\echo
+\echo '== 4. Train the graph network: a vector for each user and object; then the light model'
 \timing on
 SELECT * FROM behavpred.train_graph('shop', threads => :threads) \gx
 \timing off
 SELECT epoch, round(loss::numeric, 4) AS loss, round(recall_at_20::numeric, 4) AS recall_at_20,
        round(ndcg_at_20::numeric, 4) AS ndcg_at_20, round(seconds::numeric, 2) AS seconds
 FROM behavpred.training_log ORDER BY epoch;
-
-\echo
-\echo '== 4. A target: who will act on campaign 1001? Train its light model'
-SELECT behavpred.create_target('campaign', 'shop', object => '1001');
 \timing on
 SELECT * FROM behavpred.train_target('campaign') \gx
 \timing off
@@ -55,5 +59,6 @@ SELECT count(*) AS audience_size, round(100 * avg((f.user_id IS NOT NULL)::int),
 FROM behavpred.audience('campaign', size => 500) AS a
   JOIN demo.user_truth AS t ON t.user_id = a.user_key::bigint AND t.held_out
   LEFT JOIN demo.future AS f ON f.user_id = t.user_id AND f.object_id = 1001;
-SELECT round(measure.recovered_factors('demo', 'shop_user_embedding', 'shop_object_embedding')::numeric, 3) AS planted_factors_recovered,
-       0.25 AS by_chance;
+\echo 'Pairs of links of one user that fall into one subspace: routing parts them by their planted cause'
+SELECT round(alike::numeric, 3) AS with_one_cause, round(apart::numeric, 3) AS with_two_causes
+FROM measure.parted_links('demo', 'shop_user_embedding', 'shop_object_embedding', 4);

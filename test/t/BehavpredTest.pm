@@ -80,7 +80,7 @@ sub backend_pid
 {
 	my ($session) = @_;
 
-	return $session->query('SELECT pg_backend_pid()');
+	return scalar $session->query("SELECT pg_backend_pid()");
 }
 
 # Threads of a process, as the kernel counts them.
