@@ -120,6 +120,19 @@ target_object_keys(const GraphDefinition *graph, int n_objects, char **objects)
 	return keys;
 }
 
+/* The keys of objects as an array, to be compared with a column. */
+Datum
+target_object_array(const GraphDefinition *graph, int n_objects, char **objects)
+{
+	int16		length;
+	bool		by_value;
+	char		align;
+
+	get_typlenbyvalalign(graph->object_key_type, &length, &by_value, &align);
+	return PointerGetDatum(construct_array(target_object_keys(graph, n_objects, objects), n_objects,
+										   graph->object_key_type, length, by_value, align));
+}
+
 typedef struct UserReading
 {
 	Oid			key_type;
@@ -172,16 +185,11 @@ interaction_users(const TargetDefinition *target, const GraphDefinition *graph,
 				  UserFunction function, void *argument)
 {
 	UserReading reading = {graph->user_key_type, function, argument};
-	Datum	   *keys = target_object_keys(graph, target->n_objects, target->objects);
-	Oid			array_type = get_array_type(graph->object_key_type);
 	char	   *condition;
 	char	   *query;
 	Oid		   *types;
 	Datum	   *values;
 	int			n;
-	int16		length;
-	bool		by_value;
-	char		align;
 
 	/* the query's own parameters come first: ask for their number before naming ours, and
 	 * let it check that the columns have the types of the graph's keys still */
@@ -191,10 +199,8 @@ interaction_users(const TargetDefinition *target, const GraphDefinition *graph,
 		condition = psprintf("%s%s", condition, horizon_condition(graph, n + 2));
 	query = graph_filtered_query(graph, quote_identifier(graph->user_column), condition, &n, &types, &values);
 
-	get_typlenbyvalalign(graph->object_key_type, &length, &by_value, &align);
-	types[n] = array_type;
-	values[n++] = PointerGetDatum(construct_array(keys, target->n_objects, graph->object_key_type,
-												  length, by_value, align));
+	types[n] = get_array_type(graph->object_key_type);
+	values[n++] = target_object_array(graph, target->n_objects, target->objects);
 	if (target->horizon != NULL)
 	{
 		types[n] = TEXTOID;

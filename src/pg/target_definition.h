@@ -36,6 +36,9 @@ extern Datum text_array(int n, char **strings);
 /* Keys of the target's objects, parsed: an array of Datums of the graph's object type. */
 extern Datum *target_object_keys(const GraphDefinition *graph, int n_objects, char **objects);
 
+/* The same as one value of the array type. */
+extern Datum target_object_array(const GraphDefinition *graph, int n_objects, char **objects);
+
 /*
  * Call function(argument, key) for each user who is known to belong to the target: he did
  * the behaviour to one of its objects (within the horizon), or is in the seeds relation.

@@ -8,8 +8,10 @@
 #include "fmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
+#include "pg/graph_lock.h"
 #include "pg/keys.h"
 #include "pg/reader.h"
 #include "pg/target_definition.h"
@@ -28,6 +30,7 @@ enum
 #define LONGEST_NAME 63
 #define MOST_OBJECTS 10000
 
+/* Both names are given, and the target's fits its column. */
 static void
 check_name(FunctionCallInfo fcinfo)
 {
@@ -47,66 +50,118 @@ check_name(FunctionCallInfo fcinfo)
 				 errhint("SELECT behavpred.create_target('buys_42', ...);")));
 }
 
-/* The objects named by `object` and `objects`, without repeats or NULLs. */
+/* The strings of a text[] argument, NULL elements among them. */
 static int
-object_arguments(FunctionCallInfo fcinfo, char ***objects)
+array_argument(FunctionCallInfo fcinfo, Datum **elements, bool **nulls)
 {
-	Datum	   *elements = NULL;
-	bool	   *nulls = NULL;
-	int			given = 0;
 	int			n = 0;
 
 	if (!PG_ARGISNULL(ARG_OBJECTS))
 		deconstruct_array(PG_GETARG_ARRAYTYPE_P(ARG_OBJECTS), TEXTOID, -1, false, TYPALIGN_INT,
-						  &elements, &nulls, &given);
-	if (given > MOST_OBJECTS)
+						  elements, nulls, &n);
+	if (n > MOST_OBJECTS)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("a target may have %d objects, %d were given", MOST_OBJECTS, given),
+				 errmsg("a target may have %d objects, %d were given", MOST_OBJECTS, n),
 				 errhint("Name the users instead: seeds => 'a_relation_of_users'.")));
-	*objects = palloc((given + 1) * sizeof(char *));
-	if (!PG_ARGISNULL(ARG_OBJECT))
-		(*objects)[n++] = text_to_cstring(PG_GETARG_TEXT_PP(ARG_OBJECT));
-	for (int i = 0; i < given; i++)
-		if (!nulls[i])
-			(*objects)[n++] = TextDatumGetCString(elements[i]);
 	return n;
 }
 
-static void
-set_true(void *argument, Datum *values, bool *nulls)
+/* For qsort() and bsearch(). */
+static int
+compare_strings(const void *a, const void *b)
 {
-	*(bool *) argument = true;
+	return strcmp(*(char *const *) a, *(char *const *) b);
 }
 
-/* True when one interaction of the graph is with this object. */
-static bool
-object_is_in_graph(const GraphDefinition *graph, Datum key)
+/* An object's key as the type prints it: "007" and "7" are one integer. */
+static char *
+printed_key(const GraphDefinition *graph, char *object)
 {
-	bool		found = false;
+	Oid			type = graph->object_key_type;
+	Key			key = key_from_datum(type, target_object_keys(graph, 1, &object)[0]);
+
+	return key_to_text(type, &key);
+}
+
+/* The objects named by `object` and `objects`, without repeats or NULLs, ascending by bytes. */
+static int
+object_arguments(FunctionCallInfo fcinfo, const GraphDefinition *graph, char ***objects)
+{
+	Datum	   *elements = NULL;
+	bool	   *nulls = NULL;
+	int			given = array_argument(fcinfo, &elements, &nulls);
+	char	  **names = palloc((given + 1) * sizeof(char *));
+	int			n = 0;
+	int			distinct = 0;
+
+	if (!PG_ARGISNULL(ARG_OBJECT))
+		names[n++] = printed_key(graph, text_to_cstring(PG_GETARG_TEXT_PP(ARG_OBJECT)));
+	for (int i = 0; i < given; i++)
+		if (!nulls[i])
+			names[n++] = printed_key(graph, TextDatumGetCString(elements[i]));
+	qsort(names, n, sizeof(char *), compare_strings);
+	for (int i = 0; i < n; i++)
+		if (distinct == 0 || strcmp(names[distinct - 1], names[i]) != 0)
+			names[distinct++] = names[i];
+	*objects = names;
+	return distinct;
+}
+
+/* Which of a target's objects have been met in the interactions. */
+typedef struct ObjectSearch
+{
+	const GraphDefinition *graph;
+	int			n;
+	char	  **objects;		/* ascending */
+	bool	   *found;
+} ObjectSearch;
+
+/* Row function: one object that has an interaction. */
+static void
+mark_found(void *argument, Datum *values, bool *nulls)
+{
+	ObjectSearch *search = argument;
+	Oid			type = search->graph->object_key_type;
+	Key			key = key_from_datum(type, values[0]);
+	char	   *name = key_to_text(type, &key);
+	char	  **place = bsearch(&name, search->objects, search->n, sizeof(char *), compare_strings);
+
+	if (place != NULL)
+		search->found[place - search->objects] = true;
+}
+
+/* Look for all objects in one reading of the interactions; for one the first row is enough. */
+static void
+find_objects(ObjectSearch *search)
+{
+	const GraphDefinition *graph = search->graph;
+	const char *column = quote_identifier(graph->object_column);
+	bool		only_one = search->n == 1;
 	char	   *condition;
 	char	   *query;
 	Oid		   *types;
 	Datum	   *values;
 	int			n;
 
-	graph_filtered_query(graph, "1", NULL, &n, &types, &values);
-	condition = psprintf("%s OPERATOR(pg_catalog.=) $%d LIMIT 1", quote_identifier(graph->object_column), n + 1);
-	query = graph_filtered_query(graph, "1", condition, &n, &types, &values);
-	types[n] = graph->object_key_type;
-	values[n++] = key;
-	source_read(graph->apply_row_security, query, n, types, values, set_true, &found);
-	return found;
+	graph_interactions_query(graph, NULL, &n, &types, &values);
+	condition = psprintf("%s OPERATOR(pg_catalog.=) ANY ($%d)%s", column, n + 1, only_one ? " LIMIT 1" : "");
+	query = graph_filtered_query(graph, only_one ? column : psprintf("DISTINCT %s", column), condition,
+								 &n, &types, &values);
+	types[n] = get_array_type(graph->object_key_type);
+	values[n++] = target_object_array(graph, search->n, search->objects);
+	source_read(graph->apply_row_security, query, n, types, values, mark_found, search);
 }
 
 /* Without seeds an object that nobody did anything to can teach nothing. */
 static void
-check_objects(const GraphDefinition *graph, int n, char **objects, bool has_seeds)
+check_objects(const GraphDefinition *graph, int n, char **objects)
 {
-	Datum	   *keys = target_object_keys(graph, n, objects);
+	ObjectSearch search = {graph, n, objects, palloc0(n * sizeof(bool))};
 
-	for (int i = 0; i < n && !has_seeds; i++)
-		if (!object_is_in_graph(graph, keys[i]))
+	find_objects(&search);
+	for (int i = 0; i < n; i++)
+		if (!search.found[i])
 			ereport(ERROR,
 					(errcode(ERRCODE_UNDEFINED_OBJECT),
 					 errmsg("object \"%s\" is not in graph \"%s\"", objects[i], graph->name),
@@ -128,9 +183,13 @@ users_argument(FunctionCallInfo fcinfo, int argument, const char *what, const Gr
 	return relation_qualified_name(relation);
 }
 
+/* The horizon as text, NULL when it is NULL. */
 static char *
 horizon_argument(FunctionCallInfo fcinfo, const GraphDefinition *graph)
 {
+	const Interval zero = {0};
+	char	   *text;
+
 	if (PG_ARGISNULL(ARG_HORIZON))
 		return NULL;
 	if (graph->time_column == NULL)
@@ -139,7 +198,14 @@ horizon_argument(FunctionCallInfo fcinfo, const GraphDefinition *graph)
 				 errmsg("horizon needs a graph with a time column"),
 				 errdetail("Graph \"%s\" was created without time_column.", graph->name),
 				 errhint("Leave horizon out, or create the graph with time_column => '...'.")));
-	return DatumGetCString(DirectFunctionCall1(interval_out, PG_GETARG_DATUM(ARG_HORIZON)));
+	text = DatumGetCString(DirectFunctionCall1(interval_out, PG_GETARG_DATUM(ARG_HORIZON)));
+	if (!DatumGetBool(DirectFunctionCall2(interval_gt, PG_GETARG_DATUM(ARG_HORIZON), IntervalPGetDatum(&zero))))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("horizon is %s", text),
+				 errdetail("It reaches back from the last interaction, so it must be longer than nothing."),
+				 errhint("SELECT behavpred.create_target(..., horizon => '30 days');")));
+	return text;
 }
 
 static const char insert_target[] =
@@ -182,7 +248,7 @@ behavpred_create_target(PG_FUNCTION_ARGS)
 	target.name = text_to_cstring(PG_GETARG_TEXT_PP(ARG_TARGET));
 	target.graph = text_to_cstring(PG_GETARG_TEXT_PP(ARG_GRAPH));
 	graph = graph_definition_owned(target.graph);
-	target.n_objects = object_arguments(fcinfo, &target.objects);
+	target.n_objects = object_arguments(fcinfo, graph, &target.objects);
 	target.seeds = users_argument(fcinfo, ARG_SEEDS, "seeds", graph);
 	target.candidates = users_argument(fcinfo, ARG_CANDIDATES, "candidates", graph);
 	target.negatives = users_argument(fcinfo, ARG_NEGATIVES, "negatives", graph);
@@ -194,7 +260,8 @@ behavpred_create_target(PG_FUNCTION_ARGS)
 				 errdetail("It needs users who did it: those of an object, or those of a relation."),
 				 errhint("SELECT behavpred.create_target(%s, %s, object => '42');",
 						 quote_literal_cstr(target.name), quote_literal_cstr(target.graph))));
-	check_objects(graph, target.n_objects, target.objects, target.seeds != NULL);
+	if (target.seeds == NULL)
+		check_objects(graph, target.n_objects, target.objects);
 	register_target(&target);
 	PG_RETURN_VOID();
 }
@@ -207,6 +274,7 @@ behavpred_drop_target(PG_FUNCTION_ARGS)
 	Oid			type = TEXTOID;
 	Datum		value = CStringGetTextDatum(target->name);
 
+	target_lock(target);
 	write_rows("DELETE FROM behavpred.training_run WHERE target OPERATOR(pg_catalog.=) $1",
 			   1, &type, &value, NULL);
 	write_rows("DELETE FROM behavpred.registered_target WHERE target OPERATOR(pg_catalog.=) $1",

@@ -25,6 +25,7 @@ typedef struct Versions
 	double		deployed_auc;	/* NaN when it could not be measured */
 } Versions;
 
+/* Row function of read_versions(). */
 static void
 keep_versions(void *argument, Datum *values, bool *nulls)
 {
@@ -36,6 +37,7 @@ keep_versions(void *argument, Datum *values, bool *nulls)
 	versions->deployed_auc = nulls[2] ? NAN : DatumGetFloat8(values[2]);
 }
 
+/* What the target has been trained to so far. */
 static Versions
 read_versions(const TargetDefinition *target)
 {
@@ -83,6 +85,7 @@ metrics_json(const TargetTraining *training)
 	return json_close(&json);
 }
 
+/* The row of the new version. */
 static void
 write_model(const TargetTraining *training, const char *metrics, const StoredModel *stored)
 {
@@ -101,6 +104,7 @@ write_model(const TargetTraining *training, const char *metrics, const StoredMod
 			   lengthof(types), types, values, NULL);
 }
 
+/* Let this version answer from now on. */
 static void
 deploy_version(const TargetDefinition *target, int version)
 {

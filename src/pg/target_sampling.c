@@ -93,6 +93,7 @@ append_user(Sampling *sampling, UserList *list)
 	return user;
 }
 
+/* Exchange two users of a heap. */
 static void
 swap_users(SampledUser *a, SampledUser *b)
 {
@@ -168,6 +169,7 @@ fill_user(const Sampling *sampling, UserList *list, SampledUser *user, const flo
 	memcpy(list->vectors + user->row * sampling->width, vector, sampling->width * sizeof(float));
 }
 
+/* All vectors have the length of the first. */
 static void
 check_width(Sampling *sampling, int width)
 {
@@ -282,6 +284,7 @@ copy_list(const Sampling *sampling, UserList *list, int64 first, TargetSample *s
 	}
 }
 
+/* The sample as the core takes it: positives first. */
 static void
 hand_over(Sampling *sampling, TargetSample *sample)
 {

@@ -8,12 +8,14 @@
 
 #include "catalog/pg_type.h"
 #include "fmgr.h"
+#include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
+#include "core/vectors.h"
 #include "pg/bridge.h"
 #include "pg/embedding_storage.h"
 #include "pg/graph_lock.h"
@@ -58,6 +60,7 @@ typedef struct Training
 	int			seed_weight_scale;	/* of the option */
 	int			deploy;
 	TargetTeacher teacher;
+	int			object_width;	/* of the teacher's vectors, 0 = there are none */
 	TargetSample sample;
 	Student		student;
 	TargetQuality quality;
@@ -66,6 +69,7 @@ typedef struct Training
 
 /* ---- arguments ------------------------------------------------------------------------ */
 
+/* Complain about a number outside its range; NaN is outside of any. */
 static void
 require_range(const char *name, double value, double minimum, double maximum)
 {
@@ -112,6 +116,7 @@ read_hidden(FunctionCallInfo fcinfo, StudentOptions *student)
 	}
 }
 
+/* What the fit itself takes: arguments and options. */
 static void
 read_student_options(FunctionCallInfo fcinfo, Training *training)
 {
@@ -143,6 +148,7 @@ read_student_options(FunctionCallInfo fcinfo, Training *training)
 	options_read(PG_ARGISNULL(ARG_OPTIONS) ? NULL : PG_GETARG_JSONB_P(ARG_OPTIONS), table);
 }
 
+/* All arguments but threads. */
 static void
 read_arguments(FunctionCallInfo fcinfo, Training *training)
 {
@@ -166,7 +172,20 @@ read_arguments(FunctionCallInfo fcinfo, Training *training)
 												  CALIBRATION_PLATT);
 }
 
-/* The options as the run's record keeps them. */
+/* The widths of the hidden layers as the argument takes them: "{32,16}". */
+static char *
+hidden_text(const StudentOptions *student)
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
+	for (int i = 0; i < student->n_hidden; i++)
+		appendStringInfo(&text, "%c%d", i == 0 ? '{' : ',', student->hidden[i]);
+	appendStringInfoChar(&text, '}');
+	return text.data;
+}
+
+/* All options as the run's record keeps them: with the seed they make the same model again. */
 static char *
 options_json(const Training *training)
 {
@@ -175,8 +194,6 @@ options_json(const Training *training)
 
 	json_open(&json);
 	json_word(&json, "model", model_words[student->kind]);
-	if (student->n_hidden > 0)
-		json_count(&json, "hidden_layers", student->n_hidden);
 	json_float(&json, "soft_weight", student->soft_weight);
 	json_float(&json, "soft_temperature", student->soft_temperature);
 	json_float(&json, "ridge", student->ridge);
@@ -184,6 +201,16 @@ options_json(const Training *training)
 	json_word(&json, "seed_weight_scale", scale_words[training->options.seed_weight_scale]);
 	json_number(&json, "negative_ratio", training->sampling.negative_ratio);
 	json_word(&json, "calibration", calibration_words[training->options.calibration]);
+	json_word(&json, "deploy", deploy_words[training->deploy]);
+	if (student->kind == STUDENT_LOGISTIC)
+		json_count(&json, "iterations", student->iterations);
+	else
+	{
+		json_word(&json, "hidden", hidden_text(student));
+		json_count(&json, "epochs", student->epochs);
+		json_count(&json, "batch_size", student->batch_size);
+		json_float(&json, "learning_rate", student->learning_rate);
+	}
 	return json_close(&json);
 }
 
@@ -212,6 +239,7 @@ static const char graph_run_query[] =
 "(result OPERATOR(pg_catalog.->) 'target_objects') OPERATOR(pg_catalog.?&) $2 "
 "FROM behavpred.training_run WHERE run_id OPERATOR(pg_catalog.=) $1";
 
+/* The network's calibration, and which edges its training has not seen. */
 static void
 read_graph_run(Training *training)
 {
@@ -238,6 +266,34 @@ typedef struct ObjectReading
 	int			width;
 } ObjectReading;
 
+/* The owner may have changed the table: another length would be read past its end. */
+static void
+refuse_widths(const Training *training, int one, int other)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("embeddings of graph \"%s\" differ in length", training->graph->name),
+			 errdetail("One has %d numbers, another %d.", one, other),
+			 errhint("SELECT * FROM behavpred.train_graph(%s);", quote_literal_cstr(training->graph->name))));
+}
+
+/* An object's vector must be as long as the others, and finite: NaN would only spoil soft labels. */
+static void
+check_object_vector(const ObjectReading *reading, const float *vector, int width)
+{
+	const char *graph = reading->training->graph->name;
+
+	if (reading->n > 0 && width != reading->width)
+		refuse_widths(reading->training, reading->width, width);
+	if (!vectors_finite(vector, width))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("the embedding of an object of target \"%s\" has a number that is not finite",
+						reading->training->target->name),
+				 errdetail("Table %s was changed after the training.", reading->training->graph->object_embeddings),
+				 errhint("SELECT * FROM behavpred.train_graph(%s);", quote_literal_cstr(graph))));
+}
+
 /* Row function: the vector of one object. */
 static void
 keep_object(void *argument, Datum *values, bool *nulls)
@@ -249,14 +305,14 @@ keep_object(void *argument, Datum *values, bool *nulls)
 	if (nulls[0] || reading->n == reading->room)
 		return;
 	vector = embedding_from_datum(values[0], &width);
+	check_object_vector(reading, vector, width);
 	if (reading->vectors == NULL)
 	{
 		reading->width = width;
 		reading->vectors = arena_floats(&reading->training->arena, (size_t) reading->room * width);
 		bridge_check(reading->training->core, "training target \"%s\"", reading->training->target->name);
 	}
-	if (width == reading->width)
-		memcpy(reading->vectors + (size_t) reading->n++ * width, vector, width * sizeof(float));
+	memcpy(reading->vectors + (size_t) reading->n++ * width, vector, width * sizeof(float));
 }
 
 /* The vectors of the target's objects, as many as the graph knows. */
@@ -268,21 +324,17 @@ read_objects(Training *training)
 	ObjectReading reading = {.training = training, .room = target->n_objects};
 	Oid			type = get_array_type(graph->object_key_type);
 	Datum		value;
-	int16		length;
-	bool		by_value;
-	char		align;
 
 	if (target->n_objects == 0)
 		return;
-	get_typlenbyvalalign(graph->object_key_type, &length, &by_value, &align);
-	value = PointerGetDatum(construct_array(target_object_keys(graph, target->n_objects, target->objects),
-											target->n_objects, graph->object_key_type, length, by_value, align));
+	value = target_object_array(graph, target->n_objects, target->objects);
 	read_rows(psprintf("SELECT embedding FROM %s WHERE %s OPERATOR(pg_catalog.=) ANY ($1) ORDER BY %s",
 					   relation_qualified_name(relation_from_text(graph->object_embeddings)),
 					   quote_identifier(graph->object_column), quote_identifier(graph->object_column)),
 			  1, &type, &value, NULL, keep_object, &reading);
 	training->teacher.n_objects = reading.n;
 	training->teacher.objects = reading.vectors;
+	training->object_width = reading.width;
 	if (reading.n == 0 && target->seeds == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
@@ -311,6 +363,7 @@ refuse_few_positives(const Training *training)
 			 errhint("Name more objects, or add users by seeds => 'a_relation_of_users'.")));
 }
 
+/* Meet what makes a fit senseless, and warn of what makes its quality a guess. */
 static void
 check_sample(const Training *training)
 {
@@ -358,6 +411,7 @@ tell_basis(const Training *training)
 						 quote_literal_cstr(training->graph->name))));
 }
 
+/* From the stored vectors to the student. */
 static void
 sample_and_fit(Training *training)
 {
@@ -365,6 +419,8 @@ sample_and_fit(Training *training)
 	read_objects(training);
 	target_sample(&training->arena, training->target, training->graph, &training->sampling, &training->sample);
 	check_sample(training);
+	if (training->object_width != 0 && training->object_width != training->sample.width)
+		refuse_widths(training, training->sample.width, training->object_width);
 	if (training->teacher.n_objects == 0)
 		ereport(NOTICE,
 				(errmsg("target \"%s\" has no object with an embedding", training->target->name),
@@ -375,6 +431,7 @@ sample_and_fit(Training *training)
 	tell_basis(training);
 }
 
+/* As the target's next version. */
 static StoredModel
 store(const Training *training)
 {
@@ -435,6 +492,7 @@ behavpred_train_target(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("target must not be NULL"),
 				 errhint("SELECT * FROM behavpred.train_target('buys_42');")));
+	PreventCommandIfReadOnly("train_target()");
 	training.target = target_definition_owned(text_to_cstring(PG_GETARG_TEXT_PP(ARG_TARGET)));
 	training.graph = graph_definition_trained(training.target->graph);
 	read_arguments(fcinfo, &training);
