@@ -5,14 +5,15 @@
 #include "core/target_model.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/random.h"
+#include "core/sorting.h"
 #include "core/vectors.h"
 
 #define CALIBRATION_POINTS 64	/* of an isotonic curve */
 #define CALIBRATION_BINS 10
+#define SHARD_PRODUCTS 16384	/* dot products of one shard: a millisecond or two */
 
 /* All that one fit holds; arrays have one entry for each user of the sample. */
 typedef struct TargetFit
@@ -51,42 +52,26 @@ fit_open(TargetFit *fit)
 
 /* ---- parts -------------------------------------------------------------------------- */
 
-typedef struct PlacedUser
-{
-	uint64_t	order;
-	int64_t		user;
-} PlacedUser;
-
-static int
-compare_places(const void *a, const void *b)
-{
-	const PlacedUser *x = a;
-	const PlacedUser *y = b;
-
-	if (x->order != y->order)
-		return x->order < y->order ? -1 : 1;
-	return (x->user > y->user) - (x->user < y->user);
-}
-
 /* Deal the users of one class that stand in the training part, in the order of a hash of
  * their keys: a share stays, up to `calibration` goes to calibration, the rest to test. */
 static CoreStatus
 deal_class(TargetFit *fit, int64_t first, int64_t n, double training, double calibration)
 {
-	PlacedUser *users = arena_allocate(fit->arena, n, sizeof(PlacedUser));
+	SortItem   *users = arena_allocate(fit->arena, n, sizeof(SortItem));
 	int64_t		dealt = 0;
 
 	if (users == NULL)
 		return fit->core->status;
 	for (int64_t i = first; i < first + n; i++)
 		if (fit->parts[i] == PART_TRAINING)
-			users[dealt++] = (PlacedUser)
+			users[dealt++] = (SortItem)
 			{
 				random_bits(fit->options->seed, RANDOM_SPLIT, fit->sample->hashes[i]), i
 			};
-	qsort(users, dealt, sizeof(PlacedUser), compare_places);
+	if (sort_items(fit->core, fit->arena, users, dealt, NULL, NULL) != CORE_OK)
+		return fit->core->status;
 	for (int64_t i = 0; i < dealt; i++)
-		fit->parts[users[i].user] = i < training * dealt ? PART_TRAINING :
+		fit->parts[users[i].index] = i < training * dealt ? PART_TRAINING :
 			i < calibration * dealt ? PART_CALIBRATION : PART_TEST;
 	arena_release(fit->arena, users);
 	return CORE_OK;
@@ -189,22 +174,50 @@ teacher_score(const TargetFit *fit, const float *vector)
 	return best;
 }
 
-static CoreStatus
-score_by_teacher(TargetFit *fit)
+/* Users of one shard: with thousands of objects each takes a while. */
+static int64_t
+users_per_shard(const TargetFit *fit)
 {
-	const float *centroid = training_centroid(fit);
+	int64_t		users = SHARD_PRODUCTS / (fit->teacher->n_objects + 1);
 
-	if (centroid == NULL)
-		return fit->core->status;
-	for (int64_t i = 0; i < fit->n; i++)
+	return users > 0 ? users : 1;
+}
+
+typedef struct TeacherTask
+{
+	TargetFit  *fit;
+	const float *centroid;
+} TeacherTask;
+
+/* Shard function: both scores of a run of users. */
+static void
+score_users(void *argument, int64_t shard, int worker)
+{
+	const TeacherTask *task = argument;
+	TargetFit  *fit = task->fit;
+	int64_t		users = users_per_shard(fit);
+	int64_t		end = (shard + 1) * users < fit->n ? (shard + 1) * users : fit->n;
+
+	(void) worker;
+	for (int64_t i = shard * users; i < end; i++)
 	{
-		double		cosine = vectors_cosine(user_vector(fit, i), centroid, fit->sample->width);
+		double		cosine = vectors_cosine(user_vector(fit, i), task->centroid, fit->sample->width);
 
 		fit->centroid_scores[i] = isnan(cosine) ? 0 : cosine;
 		fit->teacher_scores[i] = fit->teacher->n_objects > 0 ?
 			teacher_score(fit, user_vector(fit, i)) : fit->centroid_scores[i];
 	}
-	return CORE_OK;
+}
+
+static CoreStatus
+score_by_teacher(TargetFit *fit)
+{
+	TeacherTask task = {fit, training_centroid(fit)};
+	int64_t		users = users_per_shard(fit);
+
+	if (task.centroid == NULL)
+		return fit->core->status;
+	return core_parallel(fit->core, (fit->n + users - 1) / users, score_users, &task);
 }
 
 /* The cases of one part: labels, scores, and weights that stand for the population. */

@@ -305,6 +305,75 @@ threads_do_not_show(void **state)
 	close_world(&world);
 }
 
+/* A target of many objects takes the teacher longer than anything else: it must listen. */
+static void
+many_objects_can_be_stopped(void **state)
+{
+	enum
+	{
+		MANY = 5000
+	};
+	World		world;
+	TestHost	host;
+	Arena		arena;
+	float	   *objects = calloc(MANY, WIDTH * sizeof(float));
+	int64_t		looks[2];
+
+	(void) state;
+	open_world(&world, -4, 20);
+	for (int many = 0; many < 2; many++)
+	{
+		if (many)
+			world.teacher = (TargetTeacher) {MANY, objects, 1, 0};
+		host_open(&host, 1);
+		arena_open(&arena, &host.core);
+		assert_int_equal(fit(&host.core, &arena, &world), CORE_OK);
+		looks[many] = host.looks;
+		arena_close(&arena);
+	}
+	print_message("asked %lld times, with many objects %lld\n", (long long) looks[0], (long long) looks[1]);
+	assert_true(looks[1] > looks[0] + 500);
+	free(objects);
+	close_world(&world);
+}
+
+/* Scores of the teacher are cut into shards: the same with any number of threads. */
+static void
+threads_do_not_show_with_many_objects(void **state)
+{
+	enum
+	{
+		MANY = 500
+	};
+	World		world;
+	float	   *objects = malloc(MANY * WIDTH * sizeof(float));
+	double		auc[2];
+
+	(void) state;
+	open_world(&world, -4, 20);
+	for (int64_t i = 0; i < MANY * WIDTH; i++)
+		objects[i] = (float) random_normal(5, RANDOM_TEST, (uint64_t) i);
+	memcpy(objects + (MANY - 1) * WIDTH, world.object, sizeof(world.object));
+	world.teacher = (TargetTeacher) {MANY, objects, 1, 0};
+	for (int t = 0; t < 2; t++)
+	{
+		TestHost	host;
+		Arena		arena;
+		Student		student;
+		TargetQuality quality;
+
+		host_open(&host, 1 + 2 * t);
+		arena_open(&arena, &host.core);
+		assert_int_equal(target_fit(&host.core, &arena, &world.sample, &world.teacher, &world.options,
+									&student, &quality), CORE_OK);
+		auc[t] = quality.teacher_auc;
+		arena_close(&arena);
+	}
+	assert_true(auc[0] == auc[1]);
+	free(objects);
+	close_world(&world);
+}
+
 static void
 failures_leave_nothing_behind(void **state)
 {
@@ -327,6 +396,8 @@ main(void)
 		cmocka_unit_test(without_an_object_the_seeds_teach),
 		cmocka_unit_test(too_few_or_equal_users_are_refused),
 		cmocka_unit_test(threads_do_not_show),
+		cmocka_unit_test(many_objects_can_be_stopped),
+		cmocka_unit_test(threads_do_not_show_with_many_objects),
 		cmocka_unit_test(failures_leave_nothing_behind),
 	};
 
