@@ -79,9 +79,11 @@ SELECT avg(p) FILTER (WHERE even AND target = 'use_target') > 2 * avg(p) FILTER 
 FROM (SELECT target, u % 2 = 0 AS even, behavpred.predict(target, u) AS p
       FROM generate_series(1, 400) u, (VALUES ('use_target'), ('use_other')) AS t (target)) AS predicted;
 -- More targets than a session keeps decoded, while a cursor holds one of them.
+SET max_parallel_workers_per_gather = 0;
 SELECT count(*) AS trained FROM generate_series(10, 21) o,
   LATERAL (SELECT behavpred.create_target('use_many_' || o, 'use_graph', object => o::text)) AS c,
   LATERAL behavpred.train_target('use_many_' || o, options => '{"deploy": "always"}') AS t;
+RESET max_parallel_workers_per_gather;
 CREATE TABLE by_hand AS
 SELECT t.target, e.user_id, behavpred.score(m.model, e.embedding) AS probability
 FROM behavpred.targets t JOIN behavpred.trained_model m ON m.target = t.target AND m.version = t.deployed_version,
@@ -362,7 +364,7 @@ DROP ROLE regress_behavpred_use;
 
 -- Keys of every type.
 CREATE FUNCTION check_keys(type text, key text, OUT users bigint, OUT predicted boolean, OUT in_order boolean, OUT in_table text, OUT recommended boolean)
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SET max_parallel_workers_per_gather = 0 AS $$
 BEGIN
   EXECUTE format('CREATE TABLE typed AS SELECT (%1$s)::%2$s AS user_id, object_id::text::varchar AS object_id
                   FROM (SELECT user_id AS u, object_id FROM events) AS e', key, type);
