@@ -14,11 +14,8 @@ SELECT * FROM behavpred.demo_data('demo', users => 8000, objects => 1000, target
 SELECT * FROM demo.events ORDER BY event_id LIMIT 5;
 
 \echo
-\echo '== 2. A graph: clicks and purchases join users to objects; impressions do not.'
-\echo '==    Object 1001 is a new campaign: it has first takers, but is not in the graph yet'
-CREATE VIEW demo.earlier AS SELECT * FROM demo.events WHERE object_id <> 1001;
-CREATE TABLE demo.takers AS SELECT DISTINCT user_id FROM demo.events WHERE object_id = 1001;
-SELECT * FROM behavpred.create_graph('shop', 'demo.earlier', behavior_column => 'kind', behaviors => '{click,purchase}');
+\echo '== 2. A graph: clicks and purchases join users to objects; impressions do not'
+SELECT * FROM behavpred.create_graph('shop', 'demo.events', behavior_column => 'kind', behaviors => '{click,purchase}');
 SELECT * FROM behavpred.describe_graph('shop');
 
 \echo
