@@ -148,7 +148,7 @@ probabilities_refer_to_the_population(void **state)
 										&student, &quality), CORE_OK);
 			/* a step curve is coarser than a line */
 			assert_true(probability_error(&world, &student) < (kinds[k] == CALIBRATION_PLATT ? 0.03 : 0.05));
-			assert_true(quality.ece < 0.02);
+			assert_true(quality.ece < (kinds[k] == CALIBRATION_PLATT ? 0.02 : 0.03));
 			assert_close(quality.base_rate, (double) world.sample.n_positive / POPULATION, 1e-9);
 			assert_true(quality.log_loss < quality.prior_log_loss);
 			arena_close(&arena);
