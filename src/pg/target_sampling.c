@@ -305,7 +305,7 @@ hand_over(Sampling *sampling, TargetSample *sample)
 }
 
 /* Draw the sample; see target_sampling.h. */
-void
+int64
 target_sample(Arena *arena, const TargetDefinition *target, const GraphDefinition *graph,
 			  const SamplingOptions *options, TargetSample *sample)
 {
@@ -322,4 +322,5 @@ target_sample(Arena *arena, const TargetDefinition *target, const GraphDefinitio
 	source_read(graph->apply_row_security, target_candidates_query(graph, target->candidates), 0, NULL, NULL,
 				take_candidate, &sampling);
 	hand_over(&sampling, sample);
+	return sampling.known.count;
 }

@@ -36,9 +36,10 @@ typedef struct SamplingOptions
  * One streaming pass over the candidates' embeddings.  Positives are the target's known
  * users; negatives are the users of its negatives relation, else candidates that are not
  * positive, those with the smallest hashes of (seed, key), so that the choice does not
- * depend on the order of rows.  A positive is never a negative.
+ * depend on the order of rows.  A positive is never a negative.  Returns how many users are
+ * known to belong to the target, those without an embedding among them.
  */
-extern void target_sample(Arena *arena, const TargetDefinition *target, const GraphDefinition *graph,
-						  const SamplingOptions *options, TargetSample *sample);
+extern int64 target_sample(Arena *arena, const TargetDefinition *target, const GraphDefinition *graph,
+						   const SamplingOptions *options, TargetSample *sample);
 
 #endif

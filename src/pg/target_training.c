@@ -62,6 +62,7 @@ typedef struct Training
 	TargetTeacher teacher;
 	int			object_width;	/* of the teacher's vectors, 0 = there are none */
 	TargetSample sample;
+	int64		known;			/* users of the target, with or without a vector */
 	Student		student;
 	TargetQuality quality;
 	TimestampTz started_at;
@@ -345,22 +346,29 @@ read_objects(Training *training)
 
 /* ---- checks of the sample ---------------------------------------------------------------- */
 
+/* How to get more positives. */
+static char *
+positives_hint(const Training *training)
+{
+	if (training->known >= TARGET_LEAST_POSITIVES)
+		return psprintf("Name users of the graph, who are candidates; those who came after its training need: "
+						"SELECT * FROM behavpred.train_graph(%s);", quote_literal_cstr(training->graph->name));
+	if (training->target->horizon != NULL)
+		return psprintf("Widen horizon (now %s), or add users by seeds.", training->target->horizon);
+	return "Name more objects, or add users by seeds => 'a_relation_of_users'.";
+}
+
 /* Too few users who did it. */
 static void
 refuse_few_positives(const Training *training)
 {
-	const char *name = training->target->name;
-	int64		n = training->sample.n_positive;
-
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("target \"%s\" has %s, at least %d are needed", name,
-					format_counted(n, "positive user"), TARGET_LEAST_POSITIVES),
-			 errdetail("Counted are users who have an embedding and are among the candidates (%s).",
-					   format_count(training->sample.candidates)),
-			 training->target->horizon != NULL ?
-			 errhint("Widen horizon (now %s), or add users by seeds.", training->target->horizon) :
-			 errhint("Name more objects, or add users by seeds => 'a_relation_of_users'.")));
+			 errmsg("target \"%s\" has %s, at least %d are needed", training->target->name,
+					format_counted(training->sample.n_positive, "positive user"), TARGET_LEAST_POSITIVES),
+			 errdetail("It names %s; counted are those who have an embedding and are among the candidates (%s).",
+					   format_counted(training->known, "user"), format_count(training->sample.candidates)),
+			 errhint("%s", positives_hint(training))));
 }
 
 /* Meet what makes a fit senseless, and warn of what makes its quality a guess. */
@@ -411,13 +419,30 @@ tell_basis(const Training *training)
 						 quote_literal_cstr(training->graph->name))));
 }
 
+/* The arguments have been checked, so what the core refuses is in the vectors. */
+static void
+check_fit(const Training *training)
+{
+	Core	   *core = training->core;
+
+	if (core->status == CORE_INVALID)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("the embeddings of graph \"%s\" cannot train target \"%s\"", training->graph->name,
+						training->target->name),
+				 errdetail_internal("%s.", core->detail),
+				 errhint("SELECT * FROM behavpred.train_graph(%s);", quote_literal_cstr(training->graph->name))));
+	bridge_check(core, "training target \"%s\"", training->target->name);
+}
+
 /* From the stored vectors to the student. */
 static void
 sample_and_fit(Training *training)
 {
 	read_graph_run(training);
 	read_objects(training);
-	target_sample(&training->arena, training->target, training->graph, &training->sampling, &training->sample);
+	training->known = target_sample(&training->arena, training->target, training->graph, &training->sampling,
+									&training->sample);
 	check_sample(training);
 	if (training->object_width != 0 && training->object_width != training->sample.width)
 		refuse_widths(training, training->sample.width, training->object_width);
@@ -427,7 +452,7 @@ sample_and_fit(Training *training)
 				 errdetail("The mean of its seeds' vectors stands for it in the soft labels.")));
 	target_fit(training->core, &training->arena, &training->sample, &training->teacher, &training->options,
 			   &training->student, &training->quality);
-	bridge_check(training->core, "training target \"%s\"", training->target->name);
+	check_fit(training);
 	tell_basis(training);
 }
 

@@ -22,6 +22,13 @@ SELECT behavpred.create_target('', 'bad_graph', object => '1');
 SELECT behavpred.create_target('t', 'bad_graph', object => '4711');
 SELECT behavpred.create_target('t', 'bad_graph', object => 'shoes');
 SELECT behavpred.create_target('t', 'bad_graph', object => '1', horizon => '7 days');
+CREATE VIEW bad_timed AS SELECT *, now() AS happened FROM bad_events;
+SELECT users_found FROM behavpred.create_graph('bad_timed_graph', 'bad_timed', time_column => 'happened');
+SELECT behavpred.create_target('t', 'bad_timed_graph', object => '1', horizon => '-7 days');
+SELECT behavpred.drop_graph('bad_timed_graph');
+DROP VIEW bad_timed;
+SELECT behavpred.create_target('t', 'bad_graph', objects => '{1,2,4711}');
+SELECT behavpred.create_target('t', 'bad_graph', objects => array_fill('1'::text, ARRAY[10001]));
 SELECT behavpred.create_target('t', 'bad_graph', seeds => 'bad_two_columns');
 SELECT behavpred.create_target('t', 'bad_graph', seeds => 'bad_text_users');
 
@@ -56,16 +63,56 @@ SELECT behavpred.create_target('everybody', 'bad_graph', object => '30');
 SELECT * FROM behavpred.train_target('everybody');
 SELECT behavpred.create_target('no_seeds', 'bad_graph', seeds => 'bad_users');
 SELECT * FROM behavpred.train_target('no_seeds');
+CREATE TABLE bad_strangers AS SELECT u AS user_id FROM generate_series(1001, 1050) u;
+SELECT behavpred.create_target('strangers', 'bad_graph', seeds => 'bad_strangers');
+SELECT * FROM behavpred.train_target('strangers');
 SELECT behavpred.create_target('no_negatives', 'bad_graph', object => '1', negatives => 'bad_users');
 SELECT * FROM behavpred.train_target('no_negatives');
 SELECT behavpred.create_target('some', 'bad_graph', object => '29');
 SELECT deployed FROM behavpred.train_target('some');
 
--- collapsed embeddings
+-- a transaction that may not write is told so before the work
+BEGIN READ ONLY;
+SELECT * FROM behavpred.train_target('t');
+ROLLBACK;
+
+-- embeddings that somebody has changed: collapsed, of another length, not finite
+SET client_min_messages = error;
+BEGIN;
 UPDATE bad_graph_user_embedding SET embedding = array_fill(1::real, ARRAY[9]);
 SELECT * FROM behavpred.train_target('t');
-UPDATE bad_graph_user_embedding SET embedding = array_fill(1::real, ARRAY[3]) WHERE user_id = 7;
+ROLLBACK;
+BEGIN;
+UPDATE bad_graph_user_embedding SET embedding = embedding[1:3] WHERE user_id = 7;
 SELECT * FROM behavpred.train_target('t');
+ROLLBACK;
+BEGIN;
+UPDATE bad_graph_user_embedding SET embedding = embedding || embedding;
+SELECT * FROM behavpred.train_target('t');
+ROLLBACK;
+BEGIN;
+UPDATE bad_graph_user_embedding SET embedding[2] = 'NaN' WHERE user_id % 3 = 0;
+SELECT * FROM behavpred.train_target('t');
+ROLLBACK;
+BEGIN;
+UPDATE bad_graph_object_embedding SET embedding[2] = 'NaN' WHERE object_id = 1;
+SELECT * FROM behavpred.train_target('t');
+ROLLBACK;
+RESET client_min_messages;
+
+-- a key column that has another type now, for the user and for the object
+BEGIN;
+ALTER TABLE bad_events ALTER user_id TYPE text;
+SELECT * FROM behavpred.train_target('t');
+ROLLBACK;
+BEGIN;
+ALTER TABLE bad_events ALTER user_id TYPE bigint;
+SELECT * FROM behavpred.train_target('t');
+ROLLBACK;
+BEGIN;
+ALTER TABLE bad_events ALTER object_id TYPE text;
+SELECT * FROM behavpred.train_target('t');
+ROLLBACK;
 
 -- sources that have gone
 DROP TABLE bad_users;
@@ -74,4 +121,4 @@ DROP TABLE bad_events;
 SELECT * FROM behavpred.train_target('t');
 SELECT behavpred.drop_target('tt');
 SELECT behavpred.drop_graph('bad_graph');
-DROP TABLE bad_two_columns, bad_text_users;
+DROP TABLE bad_two_columns, bad_text_users, bad_strangers;
