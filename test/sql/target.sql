@@ -81,6 +81,81 @@ SET client_min_messages = warning;
 SELECT avg((user_key::int % 2 = 0)::int) > 0.9 AS finds_the_even, count(*), min(user_key::int) > 0 AS keys
 FROM behavpred.audience('like_the_even', size => 100);
 
+-- objects are kept once each, as their type prints them
+SELECT behavpred.create_target('likes_5_again', 'target_graph', object => '5', objects => '{005,5,NULL,+5}');
+SELECT objects FROM behavpred.registered_target WHERE target = 'likes_5_again';
+
+-- the run's record has what it takes to make the same model again
+SELECT version FROM behavpred.train_target('likes_5_again', model => 'mlp', hidden => '{8,4}', seed => 3,
+  options => '{"epochs": 5, "batch_size": 64, "learning_rate": 0.02, "deploy": "never"}');
+SELECT seed, options FROM behavpred.runs WHERE target = 'likes_5_again';
+
+-- the order of rows in the embedding table does not matter, nor the number of threads
+SELECT version FROM behavpred.train_target('likes_5_again', options => '{"deploy": "always"}');
+UPDATE target_graph_user_embedding SET degree = degree WHERE user_id % 3 = 0;
+SELECT version FROM behavpred.train_target('likes_5_again', threads => 2, options => '{"deploy": "always"}');
+SELECT a.model::text = b.model::text AS same
+FROM behavpred.trained_model a, behavpred.trained_model b
+WHERE a.target = 'likes_5_again' AND b.target = 'likes_5_again' AND a.version = 2 AND b.version = 3;
+
+-- a user of the negatives relation who did it is positive all the same
+CREATE TABLE target_everybody AS SELECT u AS user_id FROM generate_series(1, 600) u;
+SELECT behavpred.create_target('likes_5_or_not', 'target_graph', object => '5', negatives => 'target_everybody');
+SELECT t.n_positive = d.n AS positives, t.n_positive + t.n_negative = 600 AS everybody_once
+FROM (SELECT n_positive, n_negative FROM behavpred.train_target('likes_5_or_not')) AS t,
+     (SELECT count(DISTINCT user_id) AS n FROM target_events WHERE object_id = 5) AS d;
+
+-- operators that somebody has put into search_path are not called
+CREATE SCHEMA target_hostile;
+CREATE FUNCTION target_hostile.equal(int, int) RETURNS boolean LANGUAGE plpgsql
+AS $$ BEGIN RAISE EXCEPTION 'the operator of target_hostile was called'; END $$;
+CREATE OPERATOR target_hostile.= (LEFTARG = int, RIGHTARG = int, FUNCTION = target_hostile.equal);
+CREATE FUNCTION target_hostile.later(timestamptz, timestamptz) RETURNS boolean LANGUAGE plpgsql
+AS $$ BEGIN RAISE EXCEPTION 'the operator of target_hostile was called'; END $$;
+CREATE OPERATOR target_hostile.>= (LEFTARG = timestamptz, RIGHTARG = timestamptz, FUNCTION = target_hostile.later);
+SET search_path = target_hostile, pg_catalog, public;
+SELECT behavpred.create_target('hostile', 'target_graph', objects => '{5,6}', horizon => '30 days',
+                               candidates => 'target_some_users', negatives => 'target_others');
+SELECT auc IS NOT NULL AS trained FROM behavpred.train_target('hostile');
+SELECT count(*) FROM behavpred.audience('hostile', size => 5);
+RESET search_path;
+SET client_min_messages = warning;
+DROP SCHEMA target_hostile CASCADE;
+
+-- every type of key: the same users are found
+CREATE PROCEDURE target_train_keys(user_type text, object_type text, digits text) LANGUAGE plpgsql AS $$
+DECLARE
+  found bigint;
+  expected bigint;
+BEGIN
+  EXECUTE format('CREATE TABLE target_typed AS SELECT (%1$L || lpad(user_id::text, %4$s, %5$L))::%2$s AS user_id, '
+                 '(%1$L || lpad(object_id::text, %4$s, %5$L))::%3$s AS object_id FROM target_events',
+                 digits, user_type, object_type, CASE WHEN digits = '' THEN 3 ELSE 12 END, '0');
+  PERFORM behavpred.create_graph('target_typed', 'target_typed');
+  PERFORM behavpred.create_target('typed', 'target_typed',
+                                  objects => (SELECT array_agg(DISTINCT object_id::text) FROM target_typed
+                                              WHERE object_id::text ~ '0*[56]$' AND object_id::text !~ '[1-9].$'),
+                                  candidates => 'target_typed');
+  PERFORM behavpred.train_graph('target_typed', dimension => 8, factors => 2, epochs => 1);
+  SELECT n_positive INTO found FROM behavpred.train_target('typed');
+  SELECT count(DISTINCT user_id) INTO expected FROM target_events WHERE object_id IN (5, 6);
+  RAISE WARNING 'users %, objects %: %', user_type, object_type,
+    CASE WHEN found = expected THEN 'all found' ELSE format('%s of %s found', found, expected) END;
+  PERFORM behavpred.drop_graph('target_typed');
+  DROP TABLE target_typed;
+END
+$$;
+\set VERBOSITY terse
+CALL target_train_keys('smallint', 'bigint', '');
+CALL target_train_keys('bigint', 'smallint', '');
+CALL target_train_keys('int', 'text', '');
+CALL target_train_keys('text', 'int', '');
+CALL target_train_keys('varchar(20)', 'varchar(20)', '');
+CALL target_train_keys('uuid', 'text', '00000000-0000-0000-0000-');
+CALL target_train_keys('text', 'uuid', '00000000-0000-0000-0000-');
+\set VERBOSITY default
+DROP PROCEDURE target_train_keys;
+
 -- a model of an earlier training of the graph is not used
 SELECT epochs_run > 0 AS trained
 FROM behavpred.train_graph('target_graph', dimension => 16, factors => 2, epochs => 2);
@@ -95,4 +170,4 @@ SELECT behavpred.drop_target('likes_5');
 SELECT count(*) FROM behavpred.trained_model WHERE target = 'likes_5';
 SELECT behavpred.drop_graph('target_graph');
 SELECT count(*) FROM behavpred.targets;
-DROP TABLE target_events, target_some_users, target_others, target_seeds;
+DROP TABLE target_events, target_some_users, target_others, target_seeds, target_everybody;
