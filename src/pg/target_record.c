@@ -85,7 +85,8 @@ metrics_json(const TargetTraining *training)
 	return json_close(&json);
 }
 
-/* The row of the new version. */
+/* The row of the new version.  The snapshot may be older than the lock, and so not show a
+ * version that came in between; under REPEATABLE READ the server itself complains. */
 static void
 write_model(const TargetTraining *training, const char *metrics, const StoredModel *stored)
 {
@@ -99,9 +100,14 @@ write_model(const TargetTraining *training, const char *metrics, const StoredMod
 		CStringGetTextDatum(metrics)
 	};
 
-	write_rows("INSERT INTO behavpred.trained_model (target, version, run_id, graph_run, model, metrics) "
-			   "VALUES ($1, $2, $3, $4, $5, $6::pg_catalog.jsonb)",
-			   lengthof(types), types, values, NULL);
+	if (write_rows("INSERT INTO behavpred.trained_model (target, version, run_id, graph_run, model, metrics) "
+				   "VALUES ($1, $2, $3, $4, $5, $6::pg_catalog.jsonb) ON CONFLICT DO NOTHING",
+				   lengthof(types), types, values, NULL) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("target \"%s\" was trained by another session meanwhile", training->target->name),
+				 errdetail("That training has made version %d, which this one was to be.", stored->version),
+				 errhint("Run the statement again.")));
 }
 
 /* Let this version answer from now on. */

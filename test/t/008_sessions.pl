@@ -62,6 +62,23 @@ sub start_long
 	$_->quit for $holder, $other;
 }
 
+# A target's training whose snapshot is older than the target's last version.
+{
+	my $session = open_session($node);
+	my $train = q{SELECT version FROM behavpred.train_target('campaign')};
+	my ($version, $error);
+
+	$node->safe_psql('postgres', q{SELECT behavpred.create_target('campaign', 'demo', object => '151')});
+	$session->query('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1');
+	$node->safe_psql('postgres', $train);
+	(undef, $error) = timed_query($session, $train);
+	like($error, qr/ERROR:  could not serialize access/, 'a version that came in between is a serialization failure');
+	$session->query('ROLLBACK');
+	($version, $error) = timed_query($session, $train);
+	is($version . $error, '2', 'and the next statement makes the next version');
+	$session->quit;
+}
+
 # What other sessions wait for is served in the middle of a training.
 {
 	my $session = open_session($node);
