@@ -26,9 +26,10 @@ WHERE NOT EXISTS (SELECT FROM held_out AS h WHERE h.user_id = i.user_id AND h.ob
 ANALYZE;
 
 \echo
-\echo '== 2. A graph'
+\echo '== 2. A graph, and a target: who will act on object' :target'?'
 SELECT * FROM behavpred.create_graph('mine', 'events');
-SELECT * FROM behavpred.describe_graph('mine');
+SELECT * FROM behavpred.describe_graph('mine') WHERE value IS NOT NULL;
+SELECT behavpred.create_target('audience_demo', 'mine', object => :'target');
 
 \echo
 \echo '== 3. A target: who will act on object' :target'? Then train the graph network'

@@ -14,23 +14,23 @@ SELECT * FROM behavpred.demo_data('demo', users => 8000, objects => 1000, target
 SELECT * FROM demo.events ORDER BY event_id LIMIT 5;
 
 \echo
-\echo '== 2. A graph: clicks and purchases join users to objects; impressions do not'
+\echo '== 2. A graph: clicks and purchases join users to objects, impressions do not;'
+\echo '==    and a target: who will act on campaign 1001?'
 SELECT * FROM behavpred.create_graph('shop', 'demo.events', behavior_column => 'kind', behaviors => '{click,purchase}');
-SELECT * FROM behavpred.describe_graph('shop');
-
-\echo
-\echo '== 3. A target: who will act on campaign 1001? Named before the training, so that half of'
-\echo '==    the users are shielded from it and the model is fitted and measured on those'
+SELECT * FROM behavpred.describe_graph('shop') WHERE value IS NOT NULL;
 SELECT behavpred.create_target('campaign', 'shop', object => '1001');
 
 \echo
-\echo '== 4. Train the graph network: a vector for each user and object; then the light model'
+\echo '== 3. Train the graph network: a vector for each user and object'
 \timing on
 SELECT * FROM behavpred.train_graph('shop', threads => :threads) \gx
 \timing off
 SELECT epoch, round(loss::numeric, 4) AS loss, round(recall_at_20::numeric, 4) AS recall_at_20,
        round(ndcg_at_20::numeric, 4) AS ndcg_at_20, round(seconds::numeric, 2) AS seconds
 FROM behavpred.training_log ORDER BY epoch;
+
+\echo
+\echo '== 4. Train the light model of the target'
 \timing on
 SELECT * FROM behavpred.train_target('campaign') \gx
 \timing off
