@@ -78,7 +78,7 @@ finite_means_every_number(void **state)
 {
 	const float bad[] = {NAN, -NAN, INFINITY, -INFINITY};
 	const float good[] = {FLT_MAX, -FLT_MAX, FLT_TRUE_MIN, -0.0f};
-	float		a[MOST];
+	float		a[MOST] = {0};
 
 	(void) state;
 	for (int n = 0; n <= MOST; n++)
