@@ -179,7 +179,9 @@ set_options(Trained *t, RoutingRule routing, uint64_t seed)
 	t->options.layers = 1;
 	t->options.routing_iterations = 3;
 	t->options.routing_temperature = 0.2f;
-	t->options.neighbour_scale = 0.5f;
+	t->options.neighbour_scale = 2;
+	t->options.temperature = 0.2f;
+	t->options.initial_bias = 0;
 	t->options.batch_size = 1024;
 	t->options.negatives = 200;
 	t->options.seed = seed;
@@ -348,8 +350,8 @@ training_by_claim_5_parts_links_by_cause(void **state)
 	Recovery	trained = recovery_after(ROUTING_OWN_CENTRE, 25);
 
 	(void) state;
-	assert_true(trained.alike - trained.apart > 0.4);
-	assert_true(trained.share > 0.3);
+	assert_true(trained.alike - trained.apart > 0.3);
+	assert_true(trained.share > 0.28);
 }
 
 static void
@@ -358,7 +360,7 @@ training_by_disengcn_parts_links_by_cause(void **state)
 	Recovery	trained = recovery_after(ROUTING_EACH_CENTRE, 25);
 
 	(void) state;
-	assert_true(trained.alike - trained.apart > 0.2);
+	assert_true(trained.alike - trained.apart > 0.3);
 }
 
 int
