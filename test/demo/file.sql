@@ -32,8 +32,7 @@ SELECT * FROM behavpred.describe_graph('mine') WHERE value IS NOT NULL;
 SELECT behavpred.create_target('audience_demo', 'mine', object => :'target');
 
 \echo
-\echo '== 3. A target: who will act on object' :target'? Then train the graph network'
-SELECT behavpred.create_target('audience_demo', 'mine', object => :'target');
+\echo '== 3. Train the graph network: a vector for each user and object'
 \timing on
 SELECT * FROM behavpred.train_graph('mine', threads => :threads) \gx
 \timing off
