@@ -336,6 +336,29 @@ cap_takes_no_more_than_it_must(void **state)
 	host_assert_clean(&host);
 }
 
+/* The same for objects among what the users kept. */
+static void
+cap_of_objects_takes_no_more_than_it_must(void **state)
+{
+	TestHost	host;
+	Arena		arena;
+	Interactions rows;
+	Graph		graph;
+
+	(void) state;
+	host_open(&host, 1);
+	arena_open(&arena, &host.core);
+	interactions_open(&rows, &arena, false);
+	for (int32_t o = 0; o < 6; o++)
+		for (int32_t u = 0; u <= 3 * o; u++)	/* a user of one object each */
+			interactions_add(&rows, 20 * o + u, o, 1);
+	assert_int_equal(graph_build(&host.core, &arena, &rows, 120, 6, 7, 13, &graph), CORE_OK);
+	for (int32_t o = 0; o < 6; o++)
+		assert_int_equal(graph_degree(&graph, 120 + o), 3 * o + 1 < 7 ? 3 * o + 1 : 7);
+	arena_close(&arena);
+	host_assert_clean(&host);
+}
+
 /* Over many seeds each edge of a list is kept equally often. */
 static void
 cap_samples_uniformly(void **state)
@@ -462,6 +485,7 @@ main(void)
 		cmocka_unit_test(rows_can_be_renumbered),
 		cmocka_unit_test(cap_bounds_every_list),
 		cmocka_unit_test(cap_takes_no_more_than_it_must),
+		cmocka_unit_test(cap_of_objects_takes_no_more_than_it_must),
 		cmocka_unit_test(cap_samples_uniformly),
 		cmocka_unit_test(graph_without_leaves_the_rest),
 		cmocka_unit_test(building_survives_every_failure),
