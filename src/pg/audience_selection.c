@@ -228,8 +228,8 @@ audience_select(const AudienceRequest *request, Audience *audience)
 	open_scoring(&scoring);
 	if (request->exclude_known)
 		target_known_users(request->target, audience->graph, remember_user, &scoring);
-	read_rows(target_candidates_query(audience->graph, request->candidates), 0, NULL, NULL, NULL,
-			  take_candidate, &scoring);
+	source_read(audience->graph->apply_row_security, target_candidates_query(audience->graph, request->candidates),
+				0, NULL, NULL, take_candidate, &scoring);
 	score_panel(&scoring);
 	selection_finish(&audience->selection, final_limit(&scoring));
 }

@@ -262,9 +262,6 @@ interaction_columns(const GraphDefinition *definition, Oid relation)
 {
 	StringInfoData list;
 
-	check_key_column(definition, relation, definition->user_column, definition->user_key_type, "user_column");
-	check_key_column(definition, relation, definition->object_column, definition->object_key_type,
-					 "object_column");
 	initStringInfo(&list);
 	appendStringInfoString(&list, quote_identifier(definition->user_column));
 	appendStringInfo(&list, ", %s", quote_identifier(definition->object_column));
@@ -284,6 +281,9 @@ graph_filtered_query(const GraphDefinition *definition, const char *select, cons
 	Oid			relation = source_relation(definition->interactions, definition->apply_row_security);
 	QueryParts	parts = {.n = 0};
 
+	check_key_column(definition, relation, definition->user_column, definition->user_key_type, "user_column");
+	check_key_column(definition, relation, definition->object_column, definition->object_key_type,
+					 "object_column");
 	parts.types = palloc(sizeof(Oid) * (MOST_FILTERS + GRAPH_QUERY_SPARE));
 	parts.values = palloc(sizeof(Datum) * (MOST_FILTERS + GRAPH_QUERY_SPARE));
 	initStringInfo(&parts.conditions);

@@ -74,7 +74,7 @@ extern Oid	embedding_table_find(const char *table, const char *key_column, Oid k
 extern char *graph_interactions_query(const GraphDefinition *definition, const char *extra,
 									  int *n, Oid **types, Datum **values);
 
-/* SELECT <select> FROM interactions WHERE, with the same filters and parameters. */
+/* SELECT <select> FROM interactions WHERE, with the same filters, parameters and checks. */
 extern char *graph_filtered_query(const GraphDefinition *definition, const char *select, const char *extra,
 								  int *n, Oid **types, Datum **values);
 

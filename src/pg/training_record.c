@@ -72,7 +72,6 @@ json_word(JsonText *json, const char *name, const char *value)
 	escape_json(&json->text, value);
 }
 
-/* End the object. */
 /* An array of strings. */
 void
 json_words(JsonText *json, const char *name, int n, char **values)
@@ -88,6 +87,7 @@ json_words(JsonText *json, const char *name, int n, char **values)
 	appendStringInfoChar(&json->text, ']');
 }
 
+/* End the object. */
 char *
 json_close(JsonText *json)
 {
