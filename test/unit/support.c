@@ -147,6 +147,14 @@ scenario_run(Scenario scenario, void *argument, int threads)
 		fail_msg("status %d: %s", (int) host.core.status, host.core.detail);
 }
 
+int
+sweep_stride(void)
+{
+	const char *stride = getenv("TEST_SWEEP_STRIDE");
+
+	return stride != NULL && atoi(stride) > 0 ? atoi(stride) : 1;
+}
+
 static int
 read_thread_count(void)
 {

@@ -45,6 +45,12 @@ extern void scenario_survives(Scenario scenario, void *argument, int64_t stride)
 /* Run the scenario once with this many threads; it must succeed. */
 extern void scenario_run(Scenario scenario, void *argument, int threads);
 
+/*
+ * How far the long sweeps over combinations go on at a time: 1, or more under valgrind,
+ * which takes 70 times as long.  A prime, so that every value of every option is met.
+ */
+extern int	sweep_stride(void);
+
 /* Threads of this process, from /proc/self/status. */
 extern int	thread_count(void);
 

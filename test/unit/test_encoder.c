@@ -51,7 +51,7 @@ same_bytes_with_any_number_of_threads(void **state)
 	scene.options.batch_size = 5000;
 	scene.options.epochs = 1;
 	scene.options.negatives = 20;
-	for (int i = 0; i < 3 * 3 * 2 * 2; i++)
+	for (int i = 0; i < 3 * 3 * 2 * 2; i += sweep_stride())
 	{
 		scene.options.routing = i % 3;
 		scene.options.attention = i / 3 % 3;
@@ -275,7 +275,7 @@ every_variant_learns_the_blocks(void **state)
 	set_short_options(&scene);
 	scene.options.epochs = 20;
 	popularity = popularity_recall(&scene);
-	for (int i = 0; i < 10; i++)
+	for (int i = 0; i < 10; i += sweep_stride())
 	{
 		Run			run;
 

@@ -50,7 +50,7 @@ memory_is_as_estimated(void **state)
 	}			sizes[] = {{2000, 500, 8000}, {300, 3000, 40000}, {5000, 5000, 9000}, {500, 400, 60000}};
 
 	(void) state;
-	for (int i = 0; i < 40; i++)
+	for (int i = 0; i < 40; i += sweep_stride())
 	{
 		Scene		scene;
 		uint64_t	turn = random_bits(7, RANDOM_TEST, i);

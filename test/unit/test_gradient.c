@@ -492,7 +492,7 @@ every_pair_of_rules(void **state)
 	Sweep		sweep = {0};
 
 	(void) state;
-	for (int i = 0; i < 3 * 3 * 2 * FEATURE_CASES * 2 * 2 * 2; i++)
+	for (int i = 0; i < 3 * 3 * 2 * FEATURE_CASES * 2 * 2 * 2; i += sweep_stride())
 	{
 		uint64_t	turn = random_bits(1, RANDOM_TEST, i);
 		Configuration configuration = {
@@ -517,7 +517,7 @@ every_shape(void **state)
 	Sweep		sweep = {0};
 
 	(void) state;
-	for (int i = 0; i < 3 * 3 * 2 * 3 * SHAPES; i++)
+	for (int i = 0; i < 3 * 3 * 2 * 3 * SHAPES; i += sweep_stride())
 	{
 		uint64_t	turn = random_bits(2, RANDOM_TEST, i);
 		Configuration configuration = {
