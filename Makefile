@@ -10,7 +10,14 @@
 # private copy and start a private server, so they must not need PGXS to be there.
 EXTENSION = behavpred
 MODULE_big = behavpred
-DATA = $(wildcard sql/behavpred--*.sql)
+EXTENSION_VERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" behavpred.control)
+
+# The install script of this version is put together from parts by topic, in this order;
+# scripts of earlier versions, and the steps from one to the next, are kept as they are.
+SQL_PARTS = catalog graphs targets use views privileges demo_data
+DATA_built = sql/behavpred--$(EXTENSION_VERSION).sql
+DATA = $(filter-out $(DATA_built),$(wildcard sql/behavpred--*.sql))
+EXTRA_CLEAN = $(DATA_built)
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/core/*.c src/pg/*.c)))
 
 TESTS = $(sort $(wildcard test/sql/*.sql))
@@ -65,6 +72,9 @@ include $(PGXS)
 ifeq ($(shell uname -m),x86_64)
 src/core/kernels_avx2.o: override CFLAGS += -mavx2 -mfma
 endif
+
+$(DATA_built): $(SQL_PARTS:%=sql/parts/%.sql) behavpred.control
+	cat $(SQL_PARTS:%=sql/parts/%.sql) >$@
 
 # PGXS does not follow headers.
 $(OBJS): $(wildcard src/core/*.h src/pg/*.h)
