@@ -13,7 +13,6 @@
 #include <math.h>
 
 #define NEAREST_TO_CERTAIN 1e-15
-#define MOST_BINS 100000
 #define CASES_BETWEEN_LOOKS (1 << 18)
 
 /* Write the cases that count as items to sort; returns how many, or -1. */
@@ -171,13 +170,11 @@ metric_pr_auc(Core *core, const Cases *cases, double *pr_auc)
 	return evaluate(core, cases, average_precision, 0.0, pr_auc);
 }
 
-/* Rate of positives in the top fraction over the rate in all. */
+/* Positives among the best `count`, a tie at the border in proportion. */
 static double
-lift_at(const Ranking *ranking, double fraction)
+positives_in_top(const Ranking *ranking, double count)
 {
-	double		all = ranking->positive + ranking->negative;
-	double		wanted = fraction * all;
-	double		left = wanted;
+	double		left = count;
 	double		found = 0.0;
 
 	for (int64_t i = ranking->n - 1; i >= 0 && left > 0.0; i--)
@@ -189,7 +186,47 @@ lift_at(const Ranking *ranking, double fraction)
 		found += group->positive * (taken / weight);
 		left -= taken;
 	}
-	return ranking->positive > 0.0 ? (found / wanted) / (ranking->positive / all) : NAN;
+	return found;
+}
+
+static double
+precision_of_top(const Ranking *ranking, double count)
+{
+	double		all = ranking->positive + ranking->negative;
+	double		taken = count < all ? count : all;
+
+	return ranking->n > 0 ? positives_in_top(ranking, taken) / taken : NAN;
+}
+
+static double
+recall_of_top(const Ranking *ranking, double count)
+{
+	return ranking->positive > 0.0 ? positives_in_top(ranking, count) / ranking->positive : NAN;
+}
+
+/* Rate of positives in the top over the rate in all. */
+static double
+lift_of_top(const Ranking *ranking, double count)
+{
+	double		rate = ranking->positive / (ranking->positive + ranking->negative);
+
+	return ranking->positive > 0.0 ? precision_of_top(ranking, count) / rate : NAN;
+}
+
+static double
+lift_of_fraction(const Ranking *ranking, double fraction)
+{
+	return lift_of_top(ranking, fraction * (ranking->positive + ranking->negative));
+}
+
+/* Apply a metric of the top of the ranking. */
+static CoreStatus
+evaluate_top(Core *core, const Cases *cases, RankingMetric metric, double count, double *value)
+{
+	*value = NAN;
+	if (!(count > 0.0))
+		return core_fail(core, CORE_INVALID, "the top has %g cases, it must have more than 0", count);
+	return evaluate(core, cases, metric, count, value);
 }
 
 CoreStatus
@@ -198,7 +235,111 @@ metric_lift(Core *core, const Cases *cases, double fraction, double *lift)
 	*lift = NAN;
 	if (!(fraction > 0.0 && fraction <= 1.0))
 		return core_fail(core, CORE_INVALID, "the fraction is %g, it must be in (0, 1]", fraction);
-	return evaluate(core, cases, lift_at, fraction, lift);
+	return evaluate(core, cases, lift_of_fraction, fraction, lift);
+}
+
+CoreStatus
+metric_lift_of_top(Core *core, const Cases *cases, double count, double *lift)
+{
+	return evaluate_top(core, cases, lift_of_top, count, lift);
+}
+
+CoreStatus
+metric_precision(Core *core, const Cases *cases, double count, double *precision)
+{
+	return evaluate_top(core, cases, precision_of_top, count, precision);
+}
+
+CoreStatus
+metric_recall(Core *core, const Cases *cases, double count, double *recall)
+{
+	return evaluate_top(core, cases, recall_of_top, count, recall);
+}
+
+/* Sum of the discounts of places first .. end - 1, counted from 0. */
+static double
+sum_of_discounts(double first, double end)
+{
+	double		sum = 0.0;
+
+	for (double place = first; place < end; place++)
+		sum += 1.0 / log2(place + 2.0);
+	return sum;
+}
+
+static double
+discounted_gain(const Ranking *ranking, double k)
+{
+	double		place = 0.0;
+	double		gain = 0.0;
+
+	for (int64_t i = ranking->n - 1; i >= 0 && place < k; i--)
+	{
+		const ScoreGroup *group = &ranking->groups[i];
+		double		size = group->positive + group->negative;
+
+		if (group->positive > 0.0)
+			gain += group->positive / size * sum_of_discounts(place, fmin(place + size, k));
+		place += size;
+	}
+	return ranking->positive > 0.0 ? gain / sum_of_discounts(0.0, fmin(k, ranking->positive)) : NAN;
+}
+
+CoreStatus
+metric_ndcg(Core *core, const Cases *cases, double k, double *ndcg)
+{
+	return evaluate_top(core, cases, discounted_gain, k, ndcg);
+}
+
+/* Refuse a number of bins that is out of its range. */
+static CoreStatus
+check_bins(Core *core, int bins)
+{
+	if (bins < 1 || bins > METRIC_MOST_BINS)
+		core_fail(core, CORE_INVALID, "the number of bins is %d, it must be in 1 .. %d", bins, METRIC_MOST_BINS);
+	return core->status;
+}
+
+/* What one bin adds to the index. */
+static double
+bin_shift(double expected, double actual)
+{
+	return (actual - expected) * log(actual / expected);
+}
+
+/* A bin is closed by the value that fills it, unless it is the last that is expected. */
+static double
+stability_index(const Ranking *ranking, double bins)
+{
+	double		border = ranking->positive / bins;
+	double		seen = 0.0;		/* of the expected sample */
+	double		expected = 0.0; /* in the bin that is open */
+	double		actual = 0.0;
+	double		sum = 0.0;
+
+	if (ranking->positive <= 0.0 || ranking->negative <= 0.0)
+		return NAN;
+	for (int64_t i = 0; i < ranking->n; i++)
+	{
+		seen += ranking->groups[i].positive;
+		expected += ranking->groups[i].positive;
+		actual += ranking->groups[i].negative;
+		if (i < ranking->n - 1 && (seen < border || seen >= ranking->positive))
+			continue;
+		sum += bin_shift(expected / ranking->positive, fmax(actual, 0.5) / ranking->negative);
+		border = (floor(seen * bins / ranking->positive) + 1.0) * ranking->positive / bins;
+		expected = actual = 0.0;
+	}
+	return sum;
+}
+
+CoreStatus
+metric_psi(Core *core, const Cases *cases, int bins, double *psi)
+{
+	*psi = NAN;
+	if (check_bins(core, bins) != CORE_OK)
+		return core->status;
+	return evaluate(core, cases, stability_index, bins, psi);
 }
 
 /* Mean over bins of |mean probability - rate of positives|. */
@@ -234,8 +375,8 @@ CoreStatus
 metric_ece(Core *core, const Cases *cases, int bins, double *ece)
 {
 	*ece = NAN;
-	if (bins < 1 || bins > MOST_BINS)
-		return core_fail(core, CORE_INVALID, "the number of bins is %d, it must be in 1 .. %d", bins, MOST_BINS);
+	if (check_bins(core, bins) != CORE_OK)
+		return core->status;
 	return evaluate(core, cases, calibration_error, bins, ece);
 }
 

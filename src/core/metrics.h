@@ -5,14 +5,17 @@
  * Arrays hold n cases: `labels` are 0 or 1, `weights` (may be NULL = all 1) are how
  * many cases of the population one case stands for (finite, >= 0).  Ties in the score
  * count half in the AUC and are taken as one step in the precision-recall curve, so
- * that no metric depends on the order of the cases.  A metric that the data cannot give
- * (one class only, no case) is NaN.  Where a status is returned, a score that is NaN is
+ * that no metric depends on the order of the cases.  The top of a ranking is named by how
+ * many cases stand in it, counted by weight; more than there are means all.  A metric that the
+ * data cannot give (one class only, no case) is NaN.  Where a status is returned, a score that is NaN is
  * CORE_INVALID.
  */
 #ifndef BEHAVPRED_METRICS_H
 #define BEHAVPRED_METRICS_H
 
 #include "core.h"
+
+#define METRIC_MOST_BINS 100000
 
 typedef struct Cases
 {
@@ -49,6 +52,26 @@ extern CoreStatus metric_pr_auc(Core *core, const Cases *cases, double *pr_auc);
 /* Rate of positives in the top `fraction` of the weighted cases over the rate in all;
  * a tie at the border is taken in proportion. */
 extern CoreStatus metric_lift(Core *core, const Cases *cases, double fraction, double *lift);
+
+/* The same of the top `count`. */
+extern CoreStatus metric_lift_of_top(Core *core, const Cases *cases, double count, double *lift);
+
+/* Rate of positives in the top `count`. */
+extern CoreStatus metric_precision(Core *core, const Cases *cases, double count, double *precision);
+
+/* Share of all positives that stand in the top `count`. */
+extern CoreStatus metric_recall(Core *core, const Cases *cases, double count, double *recall);
+
+/* Normalised discounted cumulative gain of the top k places, gains 0 or 1; a tie shares the
+ * places it takes.  For cases without weights. */
+extern CoreStatus metric_ndcg(Core *core, const Cases *cases, double k, double *ndcg);
+
+/*
+ * Population stability index between two samples, label 1 = expected, label 0 = actual:
+ * sum of (a - e) * ln(a / e) over the shares of the bins.  `bins` of equal share are cut
+ * from the expected sample, fewer where ties do not part; an empty bin counts half a case.
+ */
+extern CoreStatus metric_psi(Core *core, const Cases *cases, int bins, double *psi);
 
 /* The next three take scores that are probabilities. */
 

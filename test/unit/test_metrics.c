@@ -132,6 +132,102 @@ slow_lift(const Cases *cases, double fraction)
 }
 
 static double
+slow_precision(const Cases *cases, double count)
+{
+	double		top = fmin(count, total_weight(cases));
+	double		found = 0.0;
+
+	for (int64_t i = 0; i < cases->n; i++)
+		found += cases->labels[i] * slow_share(cases, i, 0.0, top, true);
+	return found / top;
+}
+
+static double
+slow_recall(const Cases *cases, double count)
+{
+	double		found = 0.0;
+	double		positives = 0.0;
+
+	for (int64_t i = 0; i < cases->n; i++)
+	{
+		found += cases->labels[i] * slow_share(cases, i, 0.0, count, true);
+		positives += cases->labels[i] * case_weight(cases, i);
+	}
+	return found / positives;
+}
+
+/* Place by place: what stands there on average over the orders of the tied. */
+static double
+slow_ndcg(const Cases *cases, int k)
+{
+	double		gain = 0.0;
+	double		ideal = 0.0;
+	int			positives = 0;
+
+	for (int64_t i = 0; i < cases->n; i++)
+		positives += cases->labels[i] > 0;
+	for (int place = 0; place < k && place < cases->n; place++)
+	{
+		for (int64_t i = 0; i < cases->n; i++)
+			gain += cases->labels[i] * slow_share(cases, i, place, place + 1, true) / log2(place + 2.0);
+		if (place < positives)
+			ideal += 1 / log2(place + 2.0);
+	}
+	return gain / ideal;
+}
+
+/* Weight of one sample among the values in (low, high]. */
+static double
+weight_between(const Cases *cases, float label, double low, double high)
+{
+	double		sum = 0.0;
+
+	for (int64_t i = 0; i < cases->n; i++)
+		if (cases->labels[i] == label && cases->scores[i] > low && cases->scores[i] <= high)
+			sum += case_weight(cases, i);
+	return sum;
+}
+
+/* The smallest value that leaves a share of the expected sample at or below it. */
+static double
+quantile(const Cases *cases, double share)
+{
+	double		all = weight_between(cases, 1, -INFINITY, INFINITY);
+	double		best = INFINITY;
+
+	for (int64_t i = 0; i < cases->n; i++)
+		if (cases->labels[i] > 0 && cases->scores[i] < best &&
+			weight_between(cases, 1, -INFINITY, cases->scores[i]) >= share * all - 1e-9)
+			best = cases->scores[i];
+	return best;
+}
+
+static double
+slow_psi(const Cases *cases, int bins)
+{
+	double		expected = weight_between(cases, 1, -INFINITY, INFINITY);
+	double		actual = weight_between(cases, 0, -INFINITY, INFINITY);
+	double		low = -INFINITY;
+	double		sum = 0.0;
+
+	for (int bin = 1; bin <= bins; bin++)
+	{
+		double		high = quantile(cases, (double) bin / bins);
+		double		e;
+		double		a;
+
+		if (weight_between(cases, 1, high, INFINITY) == 0)
+			high = INFINITY;
+		e = weight_between(cases, 1, low, high) / expected;
+		a = fmax(weight_between(cases, 0, low, high), 0.5) / actual;
+		if (high > low)
+			sum += (a - e) * log(a / e);
+		low = high;
+	}
+	return sum;
+}
+
+static double
 slow_ece(const Cases *cases, int bins)
 {
 	double		width = total_weight(cases) / bins;
@@ -180,6 +276,57 @@ metrics_match_their_definitions(void **state)
 		{
 			assert_int_equal(metric_ece(&host.core, &set.cases, bins, &value), CORE_OK);
 			assert_close(value, slow_ece(&set.cases, bins), 1e-9);
+		}
+		host_assert_clean(&host);
+	}
+}
+
+static void
+metrics_of_the_top_match_their_definitions(void **state)
+{
+	(void) state;
+	for (int i = 0; i < 24; i++)
+	{
+		CaseSet		set;
+		TestHost	host;
+		double		value;
+
+		make_cases(&set, 57, i % 3 == 0 ? 0 : 4 * (i % 3), i >= 12, (uint64_t) i);
+		host_open(&host, 1);
+		for (double count = 0.5; count < 200; count *= 3)
+		{
+			assert_int_equal(metric_precision(&host.core, &set.cases, count, &value), CORE_OK);
+			assert_close(value, slow_precision(&set.cases, count), 1e-12);
+			assert_int_equal(metric_recall(&host.core, &set.cases, count, &value), CORE_OK);
+			assert_close(value, slow_recall(&set.cases, count), 1e-12);
+			assert_int_equal(metric_lift_of_top(&host.core, &set.cases, count, &value), CORE_OK);
+			assert_close(value, slow_lift(&set.cases, fmin(count / total_weight(&set.cases), 1)), 1e-9);
+		}
+		for (int k = 1; k < 100 && i < 12; k += 7)
+		{
+			assert_int_equal(metric_ndcg(&host.core, &set.cases, k, &value), CORE_OK);
+			assert_close(value, slow_ndcg(&set.cases, k), 1e-12);
+		}
+		host_assert_clean(&host);
+	}
+}
+
+static void
+stability_matches_its_definition(void **state)
+{
+	(void) state;
+	for (int i = 0; i < 32; i++)
+	{
+		CaseSet		set;
+		TestHost	host;
+		double		value;
+
+		make_cases(&set, 10 + 11 * i % 190, i % 4 == 0 ? 0 : 5 * (i % 4), i >= 16, (uint64_t) i);
+		host_open(&host, 1);
+		for (int bins = 1; bins < 40; bins += 3)
+		{
+			assert_int_equal(metric_psi(&host.core, &set.cases, bins, &value), CORE_OK);
+			assert_close(value, slow_psi(&set.cases, bins), 1e-9);
 		}
 		host_assert_clean(&host);
 	}
@@ -338,7 +485,7 @@ bad_arguments_are_refused(void **state)
 	double		value;
 
 	(void) state;
-	for (int i = 0; i < 8; i++)
+	for (int i = 0; i < 12; i++)
 	{
 		TestHost	host;
 
@@ -347,6 +494,10 @@ bad_arguments_are_refused(void **state)
 			metric_lift(&host.core, &bad, fractions[i], &value);
 		else if (i < 7)
 			metric_ece(&host.core, &bad, bins[i - 4], &value);
+		else if (i < 10)
+			metric_psi(&host.core, &bad, bins[i - 7], &value);
+		else if (i < 11)
+			metric_recall(&host.core, &bad, 0, &value);
 		else
 			metric_auc(&host.core, &bad, &value);
 		assert_int_equal(host.core.status, CORE_INVALID);
@@ -364,7 +515,9 @@ all_metrics(Core *core, Arena *arena, void *argument)
 	(void) arena;
 	if (metric_auc(core, cases, &value) == CORE_OK &&
 		metric_pr_auc(core, cases, &value) == CORE_OK &&
-		metric_lift(core, cases, 0.1, &value) == CORE_OK)
+		metric_lift(core, cases, 0.1, &value) == CORE_OK &&
+		metric_psi(core, cases, 10, &value) == CORE_OK &&
+		metric_ndcg(core, cases, 10, &value) == CORE_OK)
 		metric_ece(core, cases, 10, &value);
 	assert_true(core->status == CORE_OK || isnan(value));
 	return core->status;
@@ -395,6 +548,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(metrics_match_their_definitions),
+		cmocka_unit_test(metrics_of_the_top_match_their_definitions),
+		cmocka_unit_test(stability_matches_its_definition),
 		cmocka_unit_test(known_values_come_out),
 		cmocka_unit_test(certain_probabilities_stay_finite),
 		cmocka_unit_test(one_class_gives_no_number),
