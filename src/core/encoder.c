@@ -12,27 +12,10 @@
 #include <string.h>
 #include <time.h>
 
-#include "core/holdout.h"
-#include "core/loss.h"
-#include "core/optimizer.h"
+#include "core/encoder_training.h"
 #include "core/spectral.h"
 
-/* All that one training holds. */
-typedef struct Training
-{
-	Core	   *core;
-	Arena	   *arena;
-	EncoderOptions options;
-	const Graph *graph;			/* all edges */
-	Graph		training_graph; /* without the held-out ones */
-	Holdout		holdout;
-	Network		network;
-	Loss		loss;
-	Optimizer	optimizer;
-	float	   *best_parameters;
-	int			width;			/* of a stored vector */
-	float	   *vectors;		/* n_nodes x width */
-} Training;
+typedef EncoderTraining Training;
 
 static double
 now(void)
@@ -58,19 +41,20 @@ start_from_spectrum(Training *training)
 
 static CoreStatus
 training_open(Training *training, Core *core, Arena *arena, const Graph *graph,
-			  const Features *users, const Features *objects, const EncoderOptions *options)
+			  const Features *users, const Features *objects, const EncoderOptions *options, bool resume)
 {
-	memset(training, 0, sizeof(*training));
 	training->core = core;
 	training->arena = arena;
 	training->options = *options;
 	training->graph = graph;
 	training->width = options->dimension + 1;
+	training->position.epoch = 1;
+	training->result.best.recall_at_20 = training->result.best.ndcg_at_20 = NAN;
 	if (holdout_split(&training->holdout, arena, graph, options, &training->training_graph) != CORE_OK ||
 		network_open(&training->network, core, arena, &training->training_graph, users, objects,
 					 &training->options, options->epochs > 0) != CORE_OK)
 		return core->status;
-	if (options->spectral_start && training->network.layout.id_count > 0 &&
+	if (!resume && options->spectral_start && training->network.layout.id_count > 0 &&
 		start_from_spectrum(training) != CORE_OK)
 		return core->status;
 	if (options->epochs > 0 &&
@@ -120,38 +104,45 @@ learning_rate_at(const Training *training, double progress)
 	return training->options.learning_rate * (0.05 + 0.95 * 0.5 * (1 + cos(M_PI * progress)));
 }
 
-static CoreStatus
-run_step(Training *training, int epoch, int64_t step, int64_t steps, double *loss_sum)
+/* Steps of one epoch. */
+static int64_t
+steps_of_epoch(const Training *training)
 {
+	return (training->training_graph.n_edges + training->loss.batch - 1) / training->loss.batch;
+}
+
+/* The next step of the epoch. */
+static CoreStatus
+run_step(Training *training)
+{
+	EncoderPosition *position = &training->position;
 	int64_t		n_edges = training->training_graph.n_edges;
-	int64_t		first = n_edges * step / steps;
-	int64_t		last = n_edges * (step + 1) / steps;
-	double		progress = ((epoch - 1) * steps + step) / ((double) training->options.epochs * steps);
+	int64_t		steps = steps_of_epoch(training);
+	int64_t		first = n_edges * position->step / steps;
+	int64_t		last = n_edges * (position->step + 1) / steps;
+	int64_t		done = (position->epoch - 1) * steps + position->step;
+	double		progress = done / ((double) training->options.epochs * steps);
 	double		sum;
 
 	if (network_forward(&training->network) != CORE_OK ||
-		loss_step(&training->loss, epoch, first, (int) (last - first), &sum) != CORE_OK ||
+		loss_step(&training->loss, position->epoch, first, (int) (last - first), &sum) != CORE_OK ||
 		network_backward(&training->network) != CORE_OK ||
 		optimizer_step(&training->optimizer, learning_rate_at(training, progress)) != CORE_OK)
 		return training->core->status;
-	*loss_sum += sum;
-	core_report(training->core, "training", (epoch - 1) * steps + step + 1,
-				training->options.epochs * steps);
+	position->loss_sum += sum;
+	position->step++;
+	core_report(training->core, "training", done + 1, training->options.epochs * steps);
 	return training->core->status;
 }
 
+/* All steps of the epoch are done: measure it. */
 static CoreStatus
-run_epoch(Training *training, int number, EncoderEpoch *epoch)
+measure_epoch(Training *training, EncoderEpoch *epoch)
 {
-	int64_t		n_edges = training->training_graph.n_edges;
-	int64_t		steps = (n_edges + training->loss.batch - 1) / training->loss.batch;
+	EncoderPosition *position = &training->position;
 	double		start = now();
-	double		loss_sum = 0;
 
-	for (int64_t step = 0; step < steps; step++)
-		if (run_step(training, number, step, steps, &loss_sum) != CORE_OK)
-			return training->core->status;
-	*epoch = (EncoderEpoch) {number, loss_sum / n_edges, NAN, NAN, 0};
+	*epoch = (EncoderEpoch) {position->epoch, position->loss_sum / training->training_graph.n_edges, NAN, NAN, 0};
 	if (training->holdout.n_edges > 0)
 	{
 		RankingQuality quality;
@@ -163,14 +154,15 @@ run_epoch(Training *training, int number, EncoderEpoch *epoch)
 		epoch->recall_at_20 = quality.recall;
 		epoch->ndcg_at_20 = quality.ndcg;
 	}
-	epoch->seconds = now() - start;
+	epoch->seconds = position->seconds + now() - start;
 	return CORE_OK;
 }
 
 /* Keep the parameters of this epoch when it is the best so far. */
 static void
-keep_if_best(Training *training, const EncoderEpoch *epoch, EncoderResult *result)
+keep_if_best(Training *training, const EncoderEpoch *epoch)
 {
+	EncoderResult *result = &training->result;
 	bool		better = result->best_epoch == 0 || training->holdout.n_edges == 0 ||
 		epoch->ndcg_at_20 > result->best.ndcg_at_20;
 
@@ -183,29 +175,48 @@ keep_if_best(Training *training, const EncoderEpoch *epoch, EncoderResult *resul
 			   training->network.layout.total * sizeof(float));
 }
 
-static CoreStatus
-run_epochs(Training *training, EncoderListener listener, void *listener_data, EncoderResult *result)
+/* True when there is nothing left to learn. */
+static bool
+is_finished(const Training *training)
 {
 	const EncoderOptions *options = &training->options;
+	const EncoderResult *result = &training->result;
 
-	for (int number = 1; number <= options->epochs; number++)
+	return result->epochs_run >= options->epochs ||
+		(options->patience > 0 && training->holdout.n_edges > 0 && result->epochs_run > 0 &&
+		 result->epochs_run - result->best_epoch >= options->patience);
+}
+
+/* Steps of the epoch until it ends or the host asks for a pause. */
+static CoreStatus
+run_steps(Training *training, const EncoderObserver *observer, bool *paused)
+{
+	double		start = now();
+	double		before = training->position.seconds;
+
+	while (!*paused && training->position.step < steps_of_epoch(training))
 	{
-		EncoderEpoch epoch;
-
-		if (run_epoch(training, number, &epoch) != CORE_OK)
+		if (run_step(training) != CORE_OK)
 			return training->core->status;
-		result->epochs_run = number;
-		keep_if_best(training, &epoch, result);
-		if (listener != NULL)
-			listener(listener_data, &epoch);
-		if (options->patience > 0 && training->holdout.n_edges > 0 &&
-			number - result->best_epoch >= options->patience)
-			break;
+		training->position.seconds = before + now() - start;
+		*paused = observer->pause != NULL && observer->pause(observer->data);
 	}
-	if (training->best_parameters != NULL && result->best_epoch > 0 &&
-		result->best_epoch < result->epochs_run)
-		memcpy(training->network.parameters, training->best_parameters,
-			   training->network.layout.total * sizeof(float));
+	return CORE_OK;
+}
+
+/* The epoch has ended: measure it, and go on to the next. */
+static CoreStatus
+end_epoch(Training *training, const EncoderObserver *observer)
+{
+	EncoderEpoch epoch;
+
+	if (measure_epoch(training, &epoch) != CORE_OK)
+		return training->core->status;
+	training->result.epochs_run = epoch.epoch;
+	keep_if_best(training, &epoch);
+	if (observer->epoch != NULL)
+		observer->epoch(observer->data, &epoch);
+	training->position = (EncoderPosition) {.epoch = epoch.epoch + 1};
 	return CORE_OK;
 }
 
@@ -222,9 +233,16 @@ check_vectors(Training *training)
 	return CORE_OK;
 }
 
+/* The kept parameters' vectors and their calibration. */
 static CoreStatus
-finish(Training *training, EncoderResult *result)
+finish(Training *training)
 {
+	EncoderResult *result = &training->result;
+
+	if (training->best_parameters != NULL && result->best_epoch > 0 &&
+		result->best_epoch < result->epochs_run)
+		memcpy(training->network.parameters, training->best_parameters,
+			   training->network.layout.total * sizeof(float));
 	if (propagate_and_store(training) != CORE_OK || check_vectors(training) != CORE_OK)
 		return training->core->status;
 	result->width = training->width;
@@ -236,7 +254,7 @@ finish(Training *training, EncoderResult *result)
 							 &result->scale, &result->offset);
 }
 
-/* Move the vectors to the caller's arena before the training's own is closed. */
+/* Copy the vectors to the caller's arena before the training's own is closed. */
 static void
 hand_over(Training *training, Arena *arena, EncoderResult *result)
 {
@@ -245,7 +263,55 @@ hand_over(Training *training, Arena *arena, EncoderResult *result)
 
 	if (vectors != NULL)
 		memcpy(vectors, training->vectors, n * sizeof(float));
+	*result = training->result;
 	result->vectors = vectors;
+}
+
+EncoderTraining *
+encoder_open(Core *core, Arena *arena, const Graph *graph, const Features *users, const Features *objects,
+			 const EncoderOptions *options, bool resume)
+{
+	Training   *training;
+
+	if (encoder_check(core, options) != CORE_OK)
+		return NULL;
+	if (graph->n_edges == 0)
+	{
+		core_fail(core, CORE_INVALID, "the graph has no edges to learn from");
+		return NULL;
+	}
+	training = arena_allocate_zeroed(arena, 1, sizeof(Training));
+	if (training == NULL)
+		return NULL;
+	core_start_workers(core);
+	training_open(training, core, arena, graph, users, objects, options, resume);
+	core_stop_workers(core);
+	return core->status == CORE_OK ? training : NULL;
+}
+
+CoreStatus
+encoder_run(EncoderTraining *training, const EncoderObserver *observer, bool *finished)
+{
+	bool		paused = false;
+
+	core_start_workers(training->core);
+	while (!is_finished(training) && run_steps(training, observer, &paused) == CORE_OK)
+		if (training->position.step < steps_of_epoch(training) || end_epoch(training, observer) != CORE_OK ||
+			paused)
+			break;
+	core_stop_workers(training->core);
+	*finished = is_finished(training);
+	return training->core->status;
+}
+
+CoreStatus
+encoder_finish(EncoderTraining *training, Arena *arena, EncoderResult *result)
+{
+	core_start_workers(training->core);
+	if (finish(training) == CORE_OK)
+		hand_over(training, arena, result);
+	core_stop_workers(training->core);
+	return training->core->status;
 }
 
 CoreStatus
@@ -254,21 +320,17 @@ encoder_train(Core *core, Arena *arena, const Graph *graph,
 			  const EncoderOptions *options, EncoderListener listener, void *listener_data,
 			  EncoderResult *result)
 {
-	Training	training;
+	const EncoderObserver observer = {.epoch = listener, .data = listener_data};
+	EncoderTraining *training;
 	Arena		scratch;
+	bool		finished;
 
 	memset(result, 0, sizeof(*result));
-	result->best.recall_at_20 = result->best.ndcg_at_20 = NAN;
-	if (encoder_check(core, options) != CORE_OK)
-		return core->status;
-	if (graph->n_edges == 0)
-		return core_fail(core, CORE_INVALID, "the graph has no edges to learn from");
 	arena_open(&scratch, core);
 	core_start_workers(core);
-	if (training_open(&training, core, &scratch, graph, users, objects, options) == CORE_OK &&
-		run_epochs(&training, listener, listener_data, result) == CORE_OK &&
-		finish(&training, result) == CORE_OK)
-		hand_over(&training, arena, result);
+	training = encoder_open(core, &scratch, graph, users, objects, options, false);
+	if (training != NULL && encoder_run(training, &observer, &finished) == CORE_OK)
+		encoder_finish(training, arena, result);
 	core_stop_workers(core);
 	arena_close(&scratch);
 	return core->status;

@@ -143,6 +143,31 @@ extern CoreStatus encoder_train(Core *core, Arena *arena, const Graph *graph,
 								EncoderResult *result);
 
 /*
+ * The same in pieces, for a host that writes checkpoints in between.  Worker threads live
+ * only inside these calls, so that the host may do as it likes between them.
+ *
+ * encoder_open() reserves everything in `arena`; NULL when core->status says why not.
+ * With `resume` the state is then put in by encoder_checkpoint.h before the first run.
+ * encoder_run() trains until there is nothing left to learn (*finished), or the observer
+ * wants a pause: it then stops between two steps, after one at least.  encoder_finish() leaves the
+ * vectors in an arena of the caller's choice.
+ */
+typedef struct EncoderTraining EncoderTraining;
+
+typedef struct EncoderObserver
+{
+	EncoderListener epoch;		/* may be NULL, as may be the next */
+	bool		(*pause) (void *data);	/* asked after each step, from the calling thread; must not jump */
+	void	   *data;
+} EncoderObserver;
+
+extern EncoderTraining *encoder_open(Core *core, Arena *arena, const Graph *graph,
+									 const Features *users, const Features *objects,
+									 const EncoderOptions *options, bool resume);
+extern CoreStatus encoder_run(EncoderTraining *training, const EncoderObserver *observer, bool *finished);
+extern CoreStatus encoder_finish(EncoderTraining *training, Arena *arena, EncoderResult *result);
+
+/*
  * True when edge (user, object) is one of those that a training with this seed and
  * fraction holds out.  Depends on the two keys' hashes and the user's degree in the
  * graph alone, so that whoever sees these can tell, without the graph, which edges the

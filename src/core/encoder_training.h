@@ -1,0 +1,58 @@
+/*
+ * encoder_training.h
+ *		What one training of the encoder holds; for encoder.c and encoder_checkpoint.c.
+ */
+#ifndef BEHAVPRED_ENCODER_TRAINING_H
+#define BEHAVPRED_ENCODER_TRAINING_H
+
+#include "encoder.h"
+#include "holdout.h"
+#include "loss.h"
+#include "optimizer.h"
+
+/* Where a training stands between two steps. */
+typedef struct EncoderPosition
+{
+	int			epoch;			/* that is being run, from 1 */
+	int64_t		step;			/* steps of it that are done */
+	double		loss_sum;		/* over their positives */
+	double		seconds;		/* they took */
+} EncoderPosition;
+
+/* What a checkpoint keeps besides arrays. */
+typedef struct EncoderCheckpoint
+{
+	uint64_t	magic;
+	int64_t		parameters;		/* numbers in each array */
+	int64_t		optimizer_steps;
+	int64_t		loss_steps;
+	EncoderPosition position;
+	int			epochs_run;
+	int			best_epoch;
+	EncoderEpoch best;
+} EncoderCheckpoint;
+
+/*
+ * Whatever a step changes and a later step reads is part of the state that
+ * encoder_checkpoint.c takes out and puts back: add to it what is added here.
+ */
+struct EncoderTraining
+{
+	Core	   *core;
+	Arena	   *arena;
+	EncoderOptions options;
+	const Graph *graph;			/* all edges */
+	Graph		training_graph; /* without the held-out ones */
+	Holdout		holdout;
+	Network		network;
+	Loss		loss;
+	Optimizer	optimizer;
+	float	   *best_parameters;
+	int			width;			/* of a stored vector */
+	float	   *vectors;		/* n_nodes x width */
+	EncoderPosition position;
+	EncoderResult result;		/* so far */
+	EncoderCheckpoint checkpoint;	/* while it is taken or put back */
+};
+
+#endif
