@@ -14,6 +14,14 @@ $$;
 
 COMMENT ON FUNCTION sees_rows_of(name) IS 'For the views: whether the current role sees the rows of this one';
 
+CREATE FUNCTION sees_target(owner name, graph text, target text, privilege int) RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT behavpred.sees_rows_of(owner) OR behavpred.privilege_on(owner, graph, target) >= privilege $$;
+
+COMMENT ON FUNCTION sees_target(name, text, text, int) IS
+'For the views: whether the current role sees the rows of this one, or was granted the privilege (1 predict, 2 read, 3 train) on a target of a graph, or on the graph when target is NULL';
+
 CREATE VIEW graphs AS
 SELECT g.graph, g.owner, g.created_at, g.interactions, g.user_column, g.object_column,
        g.behavior_column, g.behaviors, g.value_column, g.min_value, g.weight_column, g.time_column, g.since,
@@ -21,40 +29,40 @@ SELECT g.graph, g.owner, g.created_at, g.interactions, g.user_column, g.object_c
        g.user_embeddings, g.object_embeddings, g.trained_run, r.finished_at AS trained_at
 FROM registered_graph g
 LEFT JOIN training_run r ON r.run_id = g.trained_run
-WHERE sees_rows_of(g.owner);
+WHERE sees_target(g.owner, g.graph, NULL, 1);
 
-COMMENT ON VIEW graphs IS 'Your graphs, with the run that made their embeddings';
+COMMENT ON VIEW graphs IS 'Your graphs and those you were granted a privilege on, with the run that made their embeddings';
 
 CREATE VIEW targets AS
 SELECT t.target, t.graph, t.owner, t.created_at, t.objects, t.seeds, t.candidates, t.negatives, t.horizon,
        t.deployed_version, m.trained_at
 FROM registered_target t
 LEFT JOIN trained_model m ON m.target = t.target AND m.version = t.deployed_version
-WHERE sees_rows_of(t.owner);
+WHERE sees_target(t.owner, t.graph, t.target, 1);
 
-COMMENT ON VIEW targets IS 'Your targets, with the version that predicts now';
+COMMENT ON VIEW targets IS 'Your targets and those you were granted a privilege on, with the version that predicts now';
 
 CREATE VIEW models AS
 SELECT m.target, m.version, m.version = t.deployed_version AS deployed, m.owner, m.trained_at, m.run_id, m.metrics
 FROM trained_model m
 JOIN registered_target t ON t.target = m.target
-WHERE sees_rows_of(m.owner);
+WHERE sees_target(m.owner, t.graph, m.target, 2);
 
-COMMENT ON VIEW models IS 'Versions of your models, with their quality';
+COMMENT ON VIEW models IS 'Versions of the models that you may read, with their quality';
 
 CREATE VIEW runs AS
 SELECT r.run_id, r.graph, r.target, r.version, r.owner, r.pid, r.status, r.started_at, r.finished_at,
        extract(epoch FROM r.finished_at - r.started_at)::float8 AS seconds,
        r.seed, r.threads, r.options, r.result
 FROM training_run r
-WHERE sees_rows_of(r.owner);
+WHERE sees_target(r.owner, r.graph, r.target, 2);
 
-COMMENT ON VIEW runs IS 'Your trainings of graphs (target is NULL) and targets';
+COMMENT ON VIEW runs IS 'Trainings that you may read, of graphs (target is NULL) and targets';
 
 CREATE VIEW training_log AS
 SELECT e.run_id, r.graph, e.epoch, e.loss, e.recall_at_20, e.ndcg_at_20, e.seconds
 FROM training_epoch e
 JOIN training_run r ON r.run_id = e.run_id
-WHERE sees_rows_of(e.owner);
+WHERE sees_target(e.owner, r.graph, r.target, 2);
 
-COMMENT ON VIEW training_log IS 'Epochs of your trainings of graphs: loss, quality on held-out edges, seconds';
+COMMENT ON VIEW training_log IS 'Epochs of the trainings of graphs that you may read: loss, quality on held-out edges, seconds';

@@ -66,7 +66,7 @@ audience_arguments(FunctionCallInfo fcinfo, int first)
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("target must not be NULL"),
 				 errhint("SELECT * FROM behavpred.audience('buys_42', size => 1000);")));
-	request.target = target_definition_owned(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	request.target = target_definition_for(text_to_cstring(PG_GETARG_TEXT_PP(0)), PRIVILEGE_READ);
 	if (!PG_ARGISNULL(first + ARG_SIZE))
 	{
 		request.size = PG_GETARG_INT64(first + ARG_SIZE);

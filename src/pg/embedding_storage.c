@@ -148,6 +148,20 @@ create_table(const GraphDefinition *definition, const EmbeddingTable *table, con
 						   name, strcmp(table->kind, "user") == 0 ? "objects" : "users", table->kind));
 }
 
+/* Tables belong to the owner of the graph, and only he can make them so. */
+static void
+check_creator(const GraphDefinition *definition)
+{
+	if (is_current_role(definition->owner))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("graph \"%s\" has no embedding tables yet", definition->name),
+			 errdetail("Its owner \"%s\" makes them by training it once.", definition->owner),
+			 errhint("As %s: SELECT * FROM behavpred.train_graph(%s, epochs => 0); then train it again.",
+					 quote_identifier(definition->owner), quote_literal_cstr(definition->name))));
+}
+
 /* Create the table when it is not there; see embedding_storage.h. */
 char *
 embedding_table_prepare(const GraphDefinition *definition, bool of_objects)
@@ -163,6 +177,7 @@ embedding_table_prepare(const GraphDefinition *definition, bool of_objects)
 		check_stored_table(&table, relation);
 		return relation_qualified_name(relation);
 	}
+	check_creator(definition);
 	schema = creation_schema();
 	bare = psprintf("%s_%s_embedding", definition->name, table.kind);
 	name = quote_qualified_identifier(get_namespace_name(schema), bare);

@@ -9,7 +9,6 @@
 
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
-#include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -111,19 +110,22 @@ graph_definition_read(const char *name)
 	return reading.definition;
 }
 
+/* See graph_definition.h. */
+GraphDefinition *
+graph_definition_for(const char *name, Privilege privilege)
+{
+	GraphDefinition *definition = graph_definition_read(name);
+	ProtectedObject object = {definition->owner, name, NULL};
+
+	require_privilege(&object, privilege);
+	return definition;
+}
+
 /* The graph, which must be the caller's own. */
 GraphDefinition *
 graph_definition_owned(const char *name)
 {
-	GraphDefinition *definition = graph_definition_read(name);
-
-	if (strcmp(definition->owner, GetUserNameFromId(GetUserId(), false)) != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("graph \"%s\" is owned by \"%s\"", name, definition->owner),
-				 errdetail("Its sources are read as its owner only."),
-				 errhint("SET ROLE %s;", quote_identifier(definition->owner))));
-	return definition;
+	return graph_definition_for(name, PRIVILEGE_OWN);
 }
 
 /* The table of a stored name; see graph_definition.h. */

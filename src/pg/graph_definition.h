@@ -9,6 +9,7 @@
 
 #include "utils/array.h"
 
+#include "pg/privileges.h"
 #include "pg/source.h"
 
 /* One row of registered_graph. Strings are in the memory context of the caller of
@@ -50,10 +51,12 @@ extern GraphDefinition *graph_definition_read(const char *name);
 extern GraphDefinition *graph_definition_trained(const char *name);
 
 /*
- * The same, and ERRCODE_INSUFFICIENT_PRIVILEGE unless the caller is its owner.  For
- * whatever reads the sources: a view may hold any function, and a superuser must not run
- * one because its author has registered a graph over it.
+ * The same, and ERRCODE_INSUFFICIENT_PRIVILEGE unless the caller owns it or has been
+ * granted the privilege: for whatever reads the sources, see privileges.h.
  */
+extern GraphDefinition *graph_definition_for(const char *name, Privilege privilege);
+
+/* The same for what its owner alone may do. */
 extern GraphDefinition *graph_definition_owned(const char *name);
 
 /*

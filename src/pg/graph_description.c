@@ -151,7 +151,7 @@ add_training(ResultRows *rows, const GraphDefinition *definition)
 Datum
 behavpred_describe_graph(PG_FUNCTION_ARGS)
 {
-	GraphDefinition *definition = graph_definition_owned(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	GraphDefinition *definition = graph_definition_for(text_to_cstring(PG_GETARG_TEXT_PP(0)), PRIVILEGE_READ);
 	ResultRows	rows = result_rows_open(fcinfo);
 	Core	   *core = bridge_open(0);
 	LoadedGraph *loaded;

@@ -335,7 +335,7 @@ behavpred_evaluate_graph(PG_FUNCTION_ARGS)
 				 errmsg("graph and held_out must not be NULL"),
 				 errhint("SELECT * FROM behavpred.evaluate_graph('shop', 'held_out_events');")));
 	name = text_to_cstring(PG_GETARG_TEXT_PP(ARG_GRAPH));
-	graph_definition_owned(name);
+	graph_definition_for(name, PRIVILEGE_READ);
 	evaluation.definition = graph_definition_trained(name);
 	evaluation.core = bridge_open(threads_argument(fcinfo, ARG_THREADS));
 	arena_open(&evaluation.arena, evaluation.core);

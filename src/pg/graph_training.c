@@ -11,7 +11,6 @@
 
 #include "catalog/pg_type.h"
 #include "fmgr.h"
-#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -77,7 +76,7 @@ prepare(FunctionCallInfo fcinfo, Training *training)
 {
 	const Graph any = {0};
 
-	PreventCommandIfReadOnly("train_graph()");
+	require_writable("train_graph()");
 	graph_lock(training->definition);
 	encoder_arguments_read(fcinfo, training->core, training->definition, &any, &training->options);
 	training->user_table = embedding_table_prepare(training->definition, false);
@@ -174,6 +173,7 @@ record_run(Training *training)
 {
 	TrainingRun run = {
 		.graph = training->definition->name,
+		.owner = training->definition->owner,
 		.started_at = training->started_at,
 		.seed = (int64) training->options.seed,
 		.threads = training->core->threads,
@@ -182,7 +182,7 @@ record_run(Training *training)
 	};
 
 	training->run_id = training_run_write(&run);
-	training_epochs_write(training->run_id, training->epochs, training->n_epochs);
+	training_epochs_write(training->run_id, run.owner, training->epochs, training->n_epochs);
 }
 
 /* Let the graph point to its tables and its run. */
@@ -204,6 +204,7 @@ publish(const Training *training)
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("graph \"%s\" was dropped while it was trained", training->definition->name),
 				 errhint("Create it again with behavpred.create_graph().")));
+	renew_embedding_grants(training->definition->name, training->definition->owner);
 }
 
 /* The OUT arguments. */
@@ -242,7 +243,7 @@ behavpred_train_graph(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("graph must not be NULL"),
 				 errhint("SELECT * FROM behavpred.train_graph('shop');")));
-	training.definition = graph_definition_owned(text_to_cstring(PG_GETARG_TEXT_PP(TRAIN_GRAPH)));
+	training.definition = graph_definition_for(text_to_cstring(PG_GETARG_TEXT_PP(TRAIN_GRAPH)), PRIVILEGE_TRAIN);
 	training.core = bridge_open(threads_argument(fcinfo, TRAIN_THREADS));
 	arena_open(&training.arena, training.core);
 	prepare(fcinfo, &training);

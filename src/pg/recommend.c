@@ -156,7 +156,7 @@ behavpred_recommend(PG_FUNCTION_ARGS)
 	check_k(k);
 	name = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	if (exclude_seen)
-		graph_definition_owned(name);	/* sources are read as their owner only */
+		graph_definition_for(name, PRIVILEGE_READ);	/* it reads the sources */
 	graph = graph_definition_trained(name);
 	recommendation.graph = graph;
 	recommendation.core = bridge_open(1);

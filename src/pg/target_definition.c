@@ -5,7 +5,6 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -83,19 +82,22 @@ target_definition_read(const char *name)
 	return reading.definition;
 }
 
+/* See target_definition.h. */
+TargetDefinition *
+target_definition_for(const char *name, Privilege privilege)
+{
+	TargetDefinition *definition = target_definition_read(name);
+	ProtectedObject object = {definition->owner, definition->graph, name};
+
+	require_privilege(&object, privilege);
+	return definition;
+}
+
 /* The target, which must be the caller's own. */
 TargetDefinition *
 target_definition_owned(const char *name)
 {
-	TargetDefinition *definition = target_definition_read(name);
-
-	if (strcmp(definition->owner, GetUserNameFromId(GetUserId(), false)) != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("target \"%s\" is owned by \"%s\"", name, definition->owner),
-				 errdetail("Its sources are read as its owner only."),
-				 errhint("SET ROLE %s;", quote_identifier(definition->owner))));
-	return definition;
+	return target_definition_for(name, PRIVILEGE_OWN);
 }
 
 /* text[] of n strings. */

@@ -27,7 +27,10 @@ typedef struct TargetDefinition
 /* ERRCODE_UNDEFINED_OBJECT with a hint when it is not there or not visible. */
 extern TargetDefinition *target_definition_read(const char *name);
 
-/* The same, and ERRCODE_INSUFFICIENT_PRIVILEGE unless the caller is its owner. */
+/* The same, and ERRCODE_INSUFFICIENT_PRIVILEGE unless the caller owns it or has been granted the privilege. */
+extern TargetDefinition *target_definition_for(const char *name, Privilege privilege);
+
+/* The same for what its owner alone may do. */
 extern TargetDefinition *target_definition_owned(const char *name);
 
 /* text[] of n strings. */

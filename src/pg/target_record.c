@@ -90,18 +90,19 @@ metrics_json(const TargetTraining *training)
 static void
 write_model(const TargetTraining *training, const char *metrics, const StoredModel *stored)
 {
-	Oid			types[] = {TEXTOID, INT4OID, INT8OID, INT8OID, model_type_oid(), TEXTOID};
+	Oid			types[] = {TEXTOID, INT4OID, INT8OID, INT8OID, model_type_oid(), TEXTOID, TEXTOID};
 	Datum		values[] = {
 		CStringGetTextDatum(training->target->name),
 		Int32GetDatum(stored->version),
 		Int64GetDatum(stored->run_id),
 		Int64GetDatum(training->graph->trained_run),
 		PointerGetDatum(model_from_student(training->student)),
-		CStringGetTextDatum(metrics)
+		CStringGetTextDatum(metrics),
+		CStringGetTextDatum(training->target->owner)
 	};
 
-	if (write_rows("INSERT INTO behavpred.trained_model (target, version, run_id, graph_run, model, metrics) "
-				   "VALUES ($1, $2, $3, $4, $5, $6::pg_catalog.jsonb) ON CONFLICT DO NOTHING",
+	if (write_rows("INSERT INTO behavpred.trained_model (target, version, run_id, graph_run, model, metrics, owner) "
+				   "VALUES ($1, $2, $3, $4, $5, $6::pg_catalog.jsonb, $7::pg_catalog.name) ON CONFLICT DO NOTHING",
 				   lengthof(types), types, values, NULL) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
@@ -141,6 +142,7 @@ target_model_store(const TargetTraining *training)
 	StoredModel stored = {.version = versions.latest + 1};
 	TrainingRun run = {
 		.graph = training->graph->name,
+		.owner = training->target->owner,
 		.target = training->target->name,
 		.version = stored.version,
 		.started_at = training->started_at,

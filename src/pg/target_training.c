@@ -8,7 +8,6 @@
 
 #include "catalog/pg_type.h"
 #include "fmgr.h"
-#include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
@@ -517,8 +516,8 @@ behavpred_train_target(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("target must not be NULL"),
 				 errhint("SELECT * FROM behavpred.train_target('buys_42');")));
-	PreventCommandIfReadOnly("train_target()");
-	training.target = target_definition_owned(text_to_cstring(PG_GETARG_TEXT_PP(ARG_TARGET)));
+	require_writable("train_target()");
+	training.target = target_definition_for(text_to_cstring(PG_GETARG_TEXT_PP(ARG_TARGET)), PRIVILEGE_TRAIN);
 	training.graph = graph_definition_trained(training.target->graph);
 	read_arguments(fcinfo, &training);
 	target_lock(training.target);

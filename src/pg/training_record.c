@@ -99,7 +99,8 @@ json_close(JsonText *json)
 int64
 training_run_write(const TrainingRun *run)
 {
-	Oid			types[] = {TEXTOID, TEXTOID, INT4OID, TIMESTAMPTZOID, INT8OID, INT4OID, TEXTOID, TEXTOID};
+	Oid			types[] = {TEXTOID, TEXTOID, INT4OID, TIMESTAMPTZOID, INT8OID, INT4OID, TEXTOID, TEXTOID,
+	TEXTOID};
 	Datum		values[] = {
 		CStringGetTextDatum(run->graph),
 		run->target == NULL ? (Datum) 0 : CStringGetTextDatum(run->target),
@@ -108,23 +109,24 @@ training_run_write(const TrainingRun *run)
 		Int64GetDatum(run->seed),
 		Int32GetDatum(run->threads),
 		CStringGetTextDatum(run->options),
-		CStringGetTextDatum(run->result)
+		CStringGetTextDatum(run->result),
+		CStringGetTextDatum(run->owner)
 	};
 	char		nulls[] = {' ', run->target == NULL ? 'n' : ' ', run->version == 0 ? 'n' : ' ',
-	' ', ' ', ' ', ' ', ' '};
+	' ', ' ', ' ', ' ', ' ', ' '};
 
 	return write_row_returning("INSERT INTO behavpred.training_run (graph, target, version, started_at, "
-							   "finished_at, status, seed, threads, options, result) "
+							   "finished_at, status, seed, threads, options, result, owner) "
 							   "VALUES ($1, $2, $3, $4, pg_catalog.clock_timestamp(), 'done', $5, $6, "
-							   "$7::pg_catalog.jsonb, $8::pg_catalog.jsonb) RETURNING run_id",
+							   "$7::pg_catalog.jsonb, $8::pg_catalog.jsonb, $9::pg_catalog.name) RETURNING run_id",
 							   lengthof(types), types, values, nulls);
 }
 
 /* Write the epochs of a run. */
 void
-training_epochs_write(int64 run_id, const EncoderEpoch *epochs, int n)
+training_epochs_write(int64 run_id, const char *owner, const EncoderEpoch *epochs, int n)
 {
-	Oid			types[] = {INT8OID, INT4OID, FLOAT8OID, FLOAT8OID, FLOAT8OID, FLOAT8OID};
+	Oid			types[] = {INT8OID, INT4OID, FLOAT8OID, FLOAT8OID, FLOAT8OID, FLOAT8OID, TEXTOID};
 
 	for (int i = 0; i < n; i++)
 	{
@@ -135,12 +137,13 @@ training_epochs_write(int64 run_id, const EncoderEpoch *epochs, int n)
 			Float8GetDatum(epoch->loss),
 			Float8GetDatum(epoch->recall_at_20),
 			Float8GetDatum(epoch->ndcg_at_20),
-			Float8GetDatum(epoch->seconds)
+			Float8GetDatum(epoch->seconds),
+			CStringGetTextDatum(owner)
 		};
 		char		nulls[] = {' ', ' ', ' ', isnan(epoch->recall_at_20) ? 'n' : ' ',
-		isnan(epoch->ndcg_at_20) ? 'n' : ' ', ' '};
+		isnan(epoch->ndcg_at_20) ? 'n' : ' ', ' ', ' '};
 
 		write_rows("INSERT INTO behavpred.training_epoch (run_id, epoch, loss, recall_at_20, ndcg_at_20, "
-				   "seconds) VALUES ($1, $2, $3, $4, $5, $6)", lengthof(types), types, values, nulls);
+				   "seconds, owner) VALUES ($1, $2, $3, $4, $5, $6, $7::pg_catalog.name)", lengthof(types), types, values, nulls);
 	}
 }

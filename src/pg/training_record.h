@@ -31,6 +31,7 @@ extern char *json_close(JsonText *json);
 typedef struct TrainingRun
 {
 	const char *graph;
+	const char *owner;			/* of the graph, whoever trains it */
 	const char *target;			/* NULL for a graph's own training */
 	int			version;		/* 0 = none */
 	TimestampTz started_at;
@@ -44,6 +45,6 @@ typedef struct TrainingRun
 extern int64 training_run_write(const TrainingRun *run);
 
 /* Write its epochs. */
-extern void training_epochs_write(int64 run_id, const EncoderEpoch *epochs, int n);
+extern void training_epochs_write(int64 run_id, const char *owner, const EncoderEpoch *epochs, int n);
 
 #endif
