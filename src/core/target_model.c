@@ -9,11 +9,10 @@
 
 #include "core/random.h"
 #include "core/sorting.h"
-#include "core/vectors.h"
+#include "core/teacher.h"
 
 #define CALIBRATION_POINTS 64	/* of an isotonic curve */
 #define CALIBRATION_BINS 10
-#define SHARD_PRODUCTS 16384	/* dot products of one shard: a millisecond or two */
 
 /* All that one fit holds; arrays have one entry for each user of the sample. */
 typedef struct TargetFit
@@ -66,7 +65,7 @@ deal_class(TargetFit *fit, int64_t first, int64_t n, double training, double cal
 		if (fit->parts[i] == PART_TRAINING)
 			users[dealt++] = (SortItem)
 			{
-				random_bits(fit->options->seed, RANDOM_SPLIT, fit->sample->hashes[i]), i
+				random_bits(TARGET_SPLIT_SEED, RANDOM_SPLIT, fit->sample->hashes[i]), i
 			};
 	if (sort_items(fit->core, fit->arena, users, dealt, NULL, NULL) != CORE_OK)
 		return fit->core->status;
@@ -143,81 +142,31 @@ check_sample(TargetFit *fit)
 
 /* ---- teacher ------------------------------------------------------------------------- */
 
-/* Mean of the training positives' vectors. */
-static float *
-training_centroid(TargetFit *fit)
+static Vectors
+sample_vectors(const TargetFit *fit)
 {
-	int			width = fit->sample->width;
-	float	   *centroid = arena_floats(fit->arena, width);
-	double	   *sum = arena_allocate_zeroed(fit->arena, width, sizeof(double));
-
-	if (fit->core->status != CORE_OK)
-		return NULL;
-	for (int64_t i = 0; i < fit->sample->n_positive; i++)
-		if (fit->parts[i] == PART_TRAINING)
-			for (int d = 0; d < width; d++)
-				sum[d] += user_vector(fit, i)[d];
-	for (int d = 0; d < width; d++)
-		centroid[d] = (float) (sum[d] / fit->positives[PART_TRAINING]);
-	return centroid;
+	return (Vectors) {fit->n, fit->sample->width, fit->sample->vectors};
 }
 
-/* The best score over the target's objects. */
-static double
-teacher_score(const TargetFit *fit, const float *vector)
-{
-	double		best = -INFINITY;
-
-	for (int o = 0; o < fit->teacher->n_objects; o++)
-		best = fmax(best, vectors_dot(vector, fit->teacher->objects + (size_t) o * fit->sample->width,
-									  fit->sample->width));
-	return best;
-}
-
-/* Users of one shard: with thousands of objects each takes a while. */
-static int64_t
-users_per_shard(const TargetFit *fit)
-{
-	int64_t		users = SHARD_PRODUCTS / (fit->teacher->n_objects + 1);
-
-	return users > 0 ? users : 1;
-}
-
-typedef struct TeacherTask
-{
-	TargetFit  *fit;
-	const float *centroid;
-} TeacherTask;
-
-/* Shard function: both scores of a run of users. */
-static void
-score_users(void *argument, int64_t shard, int worker)
-{
-	const TeacherTask *task = argument;
-	TargetFit  *fit = task->fit;
-	int64_t		users = users_per_shard(fit);
-	int64_t		end = (shard + 1) * users < fit->n ? (shard + 1) * users : fit->n;
-
-	(void) worker;
-	for (int64_t i = shard * users; i < end; i++)
-	{
-		double		cosine = vectors_cosine(user_vector(fit, i), task->centroid, fit->sample->width);
-
-		fit->centroid_scores[i] = isnan(cosine) ? 0 : cosine;
-		fit->teacher_scores[i] = fit->teacher->n_objects > 0 ?
-			teacher_score(fit, user_vector(fit, i)) : fit->centroid_scores[i];
-	}
-}
-
+/* Likeness to the training positives, and the teacher's score, which is the same without an object. */
 static CoreStatus
 score_by_teacher(TargetFit *fit)
 {
-	TeacherTask task = {fit, training_centroid(fit)};
-	int64_t		users = users_per_shard(fit);
+	const TargetTeacher *teacher = fit->teacher;
+	Vectors		users = sample_vectors(fit);
+	Vectors		positives = {fit->sample->n_positive, fit->sample->width, fit->sample->vectors};
+	Vectors		objects = {teacher->n_objects, fit->sample->width, teacher->objects};
+	float	   *seeds = arena_floats(fit->arena, fit->sample->width);
 
-	if (task.centroid == NULL)
+	if (seeds == NULL)
 		return fit->core->status;
-	return core_parallel(fit->core, (fit->n + users - 1) / users, score_users, &task);
+	teacher_from_seeds(&positives, fit->parts, PART_TRAINING, teacher->factors, seeds);
+	if (teacher_cosines(fit->core, &users, seeds, fit->centroid_scores) != CORE_OK)
+		return fit->core->status;
+	if (teacher->n_objects > 0)
+		return teacher_best_scores(fit->core, fit->arena, &users, &objects, fit->teacher_scores);
+	memcpy(fit->teacher_scores, fit->centroid_scores, fit->n * sizeof(double));
+	return CORE_OK;
 }
 
 /* The cases of one part: labels, scores, and weights that stand for the population. */
@@ -398,6 +347,22 @@ measure_probabilities(TargetFit *fit, const Student *student, TargetQuality *qua
 	return metric_ece(fit->core, &cases, CALIBRATION_BINS, &quality->ece);
 }
 
+/* The AUC of another model on the same users. */
+static CoreStatus
+measure_incumbent(TargetFit *fit, double *auc)
+{
+	double	   *logits;
+
+	*auc = NAN;
+	if (fit->options->incumbent == NULL || fit->options->incumbent->widths[0] != fit->sample->width)
+		return CORE_OK;
+	logits = arena_doubles(fit->arena, fit->n);
+	if (logits == NULL || student_logits(fit->core, fit->options->incumbent, fit->sample->vectors, fit->n,
+										 logits) != CORE_OK)
+		return fit->core->status;
+	return test_auc(fit, logits, auc);
+}
+
 static CoreStatus
 measure(TargetFit *fit, const Student *student, TargetQuality *quality)
 {
@@ -414,7 +379,8 @@ measure(TargetFit *fit, const Student *student, TargetQuality *quality)
 		metric_lift(fit->core, &cases, 0.01, &quality->lift_at_1pct) != CORE_OK ||
 		test_auc(fit, fit->teacher_scores, &quality->teacher_auc) != CORE_OK ||
 		test_auc(fit, fit->centroid_scores, &quality->centroid_auc) != CORE_OK ||
-		test_auc(fit, fit->sample->degrees, &quality->activity_auc) != CORE_OK)
+		test_auc(fit, fit->sample->degrees, &quality->activity_auc) != CORE_OK ||
+		measure_incumbent(fit, &quality->incumbent_auc) != CORE_OK)
 		return fit->core->status;
 	return measure_probabilities(fit, student, quality);
 }

@@ -17,6 +17,10 @@
 #define TARGET_LEAST_UNSEEN 20	/* unseen positives from which the test part is made of them ... */
 #define TARGET_ENOUGH_UNSEEN 60 /* ... and from which all parts are, the seen ones left out */
 
+/* Of the dealing into parts, whatever the seed of a training: so all versions of a target
+ * are tested on much the same users, and none was trained on another's test users. */
+#define TARGET_SPLIT_SEED 1
+
 typedef enum TargetPart
 {
 	PART_TRAINING,				/* 60 % of each class */
@@ -35,18 +39,19 @@ typedef struct TargetSample
 	double	   *degrees;		/* interactions of each user: the activity baseline */
 	uint64_t   *hashes;			/* of each user's key: decide the parts */
 	uint8_t    *unseen;			/* positives: the vectors were trained without their edge */
-	int64_t		candidates;		/* in the population, positives included */
+	int64_t		candidates;		/* in the population that the sample stands for, positives included */
 	int64_t		population_positives;
 } TargetSample;
 
 /* The graph network as teacher: the objects' vectors and its calibration (balanced prior).
- * Without objects the centroid of the training positives stands for the object. */
+ * Without objects what teacher_from_seeds() makes of the training positives stands for one. */
 typedef struct TargetTeacher
 {
 	int			n_objects;
 	const float *objects;		/* n_objects x width */
 	double		scale;
 	double		offset;
+	int			factors;		/* subspaces of a vector */
 } TargetTeacher;
 
 typedef struct TargetOptions
@@ -56,6 +61,7 @@ typedef struct TargetOptions
 	SeedWeightScale seed_weight_scale;
 	CalibrationKind calibration;
 	uint64_t	seed;
+	const Student *incumbent;	/* a model to be measured on the same test part, or NULL */
 } TargetOptions;
 
 /* On the test part, weighted to the candidate population; NaN = cannot be measured. */
@@ -75,8 +81,9 @@ typedef struct TargetQuality
 	double		base_rate;		/* positives among candidates */
 	double		prior_log_loss; /* of the base rate as everybody's probability */
 	double		teacher_auc;
-	double		centroid_auc;	/* cosine with the mean of the training positives */
+	double		centroid_auc;	/* cosine with what stands for the training positives */
 	double		activity_auc;	/* number of interactions */
+	double		incumbent_auc;	/* NaN without one, or when it is for vectors of another width */
 } TargetQuality;
 
 /*

@@ -181,12 +181,11 @@ horizon_condition(const GraphDefinition *graph, int parameter)
 					column, column, relation_qualified_name(relation), parameter);
 }
 
-/* Users that did the behaviour to one of the target's objects. */
-static void
-interaction_users(const TargetDefinition *target, const GraphDefinition *graph,
-				  UserFunction function, void *argument)
+/* See target_definition.h. */
+void
+target_interactions_read(const GraphDefinition *graph, const char *select, int n_objects, char **objects,
+						 const char *horizon, RowFunction function, void *argument)
 {
-	UserReading reading = {graph->user_key_type, function, argument};
 	char	   *condition;
 	char	   *query;
 	Oid		   *types;
@@ -197,18 +196,18 @@ interaction_users(const TargetDefinition *target, const GraphDefinition *graph,
 	 * let it check that the columns have the types of the graph's keys still */
 	graph_interactions_query(graph, NULL, &n, &types, &values);
 	condition = psprintf("%s OPERATOR(pg_catalog.=) ANY ($%d)", quote_identifier(graph->object_column), n + 1);
-	if (target->horizon != NULL)
+	if (horizon != NULL)
 		condition = psprintf("%s%s", condition, horizon_condition(graph, n + 2));
-	query = graph_filtered_query(graph, quote_identifier(graph->user_column), condition, &n, &types, &values);
+	query = graph_filtered_query(graph, select, condition, &n, &types, &values);
 
 	types[n] = get_array_type(graph->object_key_type);
-	values[n++] = target_object_array(graph, target->n_objects, target->objects);
-	if (target->horizon != NULL)
+	values[n++] = target_object_array(graph, n_objects, objects);
+	if (horizon != NULL)
 	{
 		types[n] = TEXTOID;
-		values[n++] = CStringGetTextDatum(target->horizon);
+		values[n++] = CStringGetTextDatum(horizon);
 	}
-	source_read(graph->apply_row_security, query, n, types, values, pass_user, &reading);
+	source_read(graph->apply_row_security, query, n, types, values, function, argument);
 }
 
 /* Users known to belong to the target; see target_definition.h. */
@@ -216,8 +215,11 @@ void
 target_known_users(const TargetDefinition *target, const GraphDefinition *graph,
 				   UserFunction function, void *argument)
 {
+	UserReading reading = {graph->user_key_type, function, argument};
+
 	if (target->n_objects > 0)
-		interaction_users(target, graph, function, argument);
+		target_interactions_read(graph, quote_identifier(graph->user_column), target->n_objects, target->objects,
+								 target->horizon, pass_user, &reading);
 	if (target->seeds != NULL)
 		relation_users(graph, target->seeds, "seeds", function, argument);
 }

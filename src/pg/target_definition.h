@@ -55,6 +55,11 @@ extern void target_known_users(const TargetDefinition *target, const GraphDefini
 extern void relation_users(const GraphDefinition *graph, const char *relation, const char *what,
 						   UserFunction function, void *argument);
 
+/* SELECT <select> FROM the interactions that the graph counts, with one of these objects, and
+ * within the horizon unless it is NULL. */
+extern void target_interactions_read(const GraphDefinition *graph, const char *select, int n_objects,
+									 char **objects, const char *horizon, RowFunction function, void *argument);
+
 /*
  * SELECT key, embedding, degree FROM the user embeddings, restricted to the users of
  * `candidates` (a quoted relation) unless it is NULL.

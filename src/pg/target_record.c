@@ -4,53 +4,60 @@
  */
 #include "postgres.h"
 
-#include <math.h>
-
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
 #include "pg/model_value.h"
 #include "pg/reader.h"
+#include "pg/target_deployment.h"
 #include "pg/target_record.h"
 #include "pg/training_record.h"
 #include "pg/writer.h"
 
-/* The latest version, and what is known of the deployed one. */
-typedef struct Versions
+/* What read_versions() finds. */
+typedef struct VersionReading
 {
-	int			latest;			/* 0 = none */
-	bool		has_deployed;
-	int64		deployed_graph_run;
-	double		deployed_auc;	/* NaN when it could not be measured */
-} Versions;
+	TargetVersions *versions;
+	Arena	   *arena;
+	MemoryContext context;
+} VersionReading;
 
-/* Row function of read_versions(). */
+/* Row function: the latest version, and the deployed model. */
 static void
 keep_versions(void *argument, Datum *values, bool *nulls)
 {
-	Versions   *versions = argument;
+	VersionReading *reading = argument;
+	bytea	   *model;
+	Student    *student;
 
-	versions->latest = nulls[0] ? 0 : DatumGetInt32(values[0]);
-	versions->has_deployed = !nulls[1];
-	versions->deployed_graph_run = nulls[1] ? 0 : DatumGetInt64(values[1]);
-	versions->deployed_auc = nulls[2] ? NAN : DatumGetFloat8(values[2]);
+	reading->versions->latest = nulls[0] ? 0 : DatumGetInt32(values[0]);
+	if (nulls[1])
+		return;
+	model = DatumGetByteaPP(values[1]);
+	student = MemoryContextAlloc(reading->context, sizeof(Student));
+	student_from_model(reading->arena, VARDATA_ANY(model), VARSIZE_ANY_EXHDR(model), student);
+	reading->versions->incumbent = student;
 }
 
-/* What the target has been trained to so far. */
-static Versions
-read_versions(const TargetDefinition *target)
-{
-	Versions	versions = {0};
-	Oid			types[] = {TEXTOID, INT4OID};
-	Datum		values[] = {CStringGetTextDatum(target->name), Int32GetDatum(target->deployed_version)};
+static const char versions_query[] =
+"SELECT (SELECT pg_catalog.max(version) FROM behavpred.trained_model WHERE target OPERATOR(pg_catalog.=) $1), "
+"(SELECT model FROM behavpred.trained_model WHERE target OPERATOR(pg_catalog.=) $1 "
+"AND version OPERATOR(pg_catalog.=) $2 AND graph_run OPERATOR(pg_catalog.=) $3)";
 
-	read_rows("SELECT pg_catalog.max(version), "
-			  "pg_catalog.max(graph_run) FILTER (WHERE version OPERATOR(pg_catalog.=) $2), "
-			  "pg_catalog.max((metrics OPERATOR(pg_catalog.->>) 'auc')::pg_catalog.float8) "
-			  "FILTER (WHERE version OPERATOR(pg_catalog.=) $2) "
-			  "FROM behavpred.trained_model WHERE target OPERATOR(pg_catalog.=) $1",
-			  lengthof(types), types, values, NULL, keep_versions, &versions);
+/* See target_record.h. */
+TargetVersions
+target_versions_read(const TargetDefinition *target, const GraphDefinition *graph, Arena *arena)
+{
+	TargetVersions versions = {0};
+	VersionReading reading = {&versions, arena, CurrentMemoryContext};
+	Oid			types[] = {TEXTOID, INT4OID, INT8OID};
+	Datum		values[] = {
+		CStringGetTextDatum(target->name), Int32GetDatum(target->deployed_version),
+		Int64GetDatum(graph->trained_run)
+	};
+
+	read_rows(versions_query, lengthof(types), types, values, NULL, keep_versions, &reading);
 	return versions;
 }
 
@@ -64,13 +71,15 @@ metrics_json(const TargetTraining *training)
 	json_open(&json);
 	json_count(&json, "n_positive", training->sample->n_positive);
 	json_count(&json, "n_negative", training->sample->n_negative);
-	json_count(&json, "candidates", training->sample->candidates);
+	json_count(&json, "candidates", training->candidates);
+	json_count(&json, "population", training->sample->candidates);
+	json_count(&json, "population_positives", training->sample->population_positives);
 	json_count(&json, "training_positives", quality->training_positives);
 	json_count(&json, "training_negatives", quality->training_negatives);
 	json_count(&json, "test_positives", quality->test_positives);
 	json_count(&json, "test_negatives", quality->test_negatives);
 	json_word(&json, "test_basis", quality->test_is_unseen ? "unseen" : "in_graph");
-	json_word(&json, "teacher", training->teacher);
+	json_word(&json, "teacher", training->teacher_is_object ? "object" : "seeds");
 	json_number(&json, "auc", quality->auc);
 	json_number(&json, "pr_auc", quality->pr_auc);
 	json_number(&json, "log_loss", quality->log_loss);
@@ -82,6 +91,7 @@ metrics_json(const TargetTraining *training)
 	json_number(&json, "teacher_auc", quality->teacher_auc);
 	json_number(&json, "centroid_auc", quality->centroid_auc);
 	json_number(&json, "activity_auc", quality->activity_auc);
+	json_number(&json, "incumbent_auc", quality->incumbent_auc);
 	return json_close(&json);
 }
 
@@ -111,35 +121,22 @@ write_model(const TargetTraining *training, const char *metrics, const StoredMod
 				 errhint("Run the statement again.")));
 }
 
-/* Let this version answer from now on. */
-static void
-deploy_version(const TargetDefinition *target, int version)
-{
-	Oid			types[] = {TEXTOID, INT4OID};
-	Datum		values[] = {CStringGetTextDatum(target->name), Int32GetDatum(version)};
-
-	write_rows("UPDATE behavpred.registered_target SET deployed_version = $2 "
-			   "WHERE target OPERATOR(pg_catalog.=) $1", lengthof(types), types, values, NULL);
-}
-
 /* A model of an earlier training of the graph cannot be used any more: anything is better. */
 static bool
-shall_deploy(const TargetTraining *training, const Versions *versions)
+shall_deploy(const TargetTraining *training)
 {
 	if (training->deploy == DEPLOY_NEVER)
 		return false;
-	return training->deploy == DEPLOY_ALWAYS || !versions->has_deployed ||
-		versions->deployed_graph_run != training->graph->trained_run ||
-		!(training->quality->auc < versions->deployed_auc);
+	return training->deploy == DEPLOY_ALWAYS || training->versions->incumbent == NULL ||
+		!(training->quality->auc < training->quality->incumbent_auc);
 }
 
 /* Store and deploy; see target_record.h. */
 StoredModel
 target_model_store(const TargetTraining *training)
 {
-	Versions	versions = read_versions(training->target);
 	char	   *metrics = metrics_json(training);
-	StoredModel stored = {.version = versions.latest + 1};
+	StoredModel stored = {.version = training->versions->latest + 1};
 	TrainingRun run = {
 		.graph = training->graph->name,
 		.owner = training->target->owner,
@@ -154,8 +151,8 @@ target_model_store(const TargetTraining *training)
 
 	stored.run_id = training_run_write(&run);
 	write_model(training, metrics, &stored);
-	stored.deployed = shall_deploy(training, &versions);
+	stored.deployed = shall_deploy(training);
 	if (stored.deployed)
-		deploy_version(training->target, stored.version);
+		deployment_write(training->target, stored.version, "train");
 	return stored;
 }

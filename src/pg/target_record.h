@@ -7,15 +7,25 @@
 
 #include "postgres.h"
 
+#include "utils/timestamp.h"
+
 #include "core/target_model.h"
 #include "pg/target_definition.h"
 
 typedef enum DeployRule
 {
-	DEPLOY_IF_BETTER,			/* the AUC is not lower, or the deployed model is out of date */
+	DEPLOY_IF_BETTER,			/* its AUC is not lower than that of the deployed model on the same
+								 * test users, or the deployed model is out of date */
 	DEPLOY_ALWAYS,
 	DEPLOY_NEVER
 } DeployRule;
+
+/* The versions that a target has when its training begins. */
+typedef struct TargetVersions
+{
+	int			latest;			/* 0 = none */
+	const Student *incumbent;	/* the deployed one, NULL when there is none that fits the vectors */
+} TargetVersions;
 
 /* A finished training of a target, as it goes into the catalog. */
 typedef struct TargetTraining
@@ -25,12 +35,14 @@ typedef struct TargetTraining
 	const Student *student;
 	const TargetQuality *quality;
 	const TargetSample *sample;
+	int64		candidates;		/* all, whether or not the sample stands for them */
 	const char *options;		/* JSON */
-	const char *teacher;		/* "object" or "seeds" */
+	bool		teacher_is_object;	/* else what the seeds have in common stands for one */
 	TimestampTz started_at;
 	int64		seed;
 	int			threads;
 	DeployRule	deploy;
+	const TargetVersions *versions;
 } TargetTraining;
 
 typedef struct StoredModel
@@ -39,6 +51,10 @@ typedef struct StoredModel
 	int			version;
 	bool		deployed;
 } StoredModel;
+
+/* What the target has been trained to so far; the incumbent lives in `arena`. */
+extern TargetVersions target_versions_read(const TargetDefinition *target, const GraphDefinition *graph,
+										   Arena *arena);
 
 /* Write the run and the model as the target's next version, and deploy it as asked. */
 extern StoredModel target_model_store(const TargetTraining *training);

@@ -1,0 +1,30 @@
+/*
+ * teacher.h
+ *		Scores that the graph network gives to users, for the soft labels of a target.
+ */
+#ifndef BEHAVPRED_TEACHER_H
+#define BEHAVPRED_TEACHER_H
+
+#include "core.h"
+#include "ranking.h"
+
+/*
+ * The best dot product of each user with one of the objects, at least one; by panels of
+ * sgemm, so that thousands of objects cost what their products cost.
+ */
+extern CoreStatus teacher_best_scores(Core *core, Arena *arena, const Vectors *users,
+									  const Vectors *objects, double *scores);
+
+/*
+ * What stands for an object that the network has not seen, made of the vectors of its
+ * seeds: their mean, each of the `factors` subspaces brought to unit length, and no object
+ * bias.  A width that factors do not divide (the last number apart) counts as one subspace.
+ * `chosen` (may be NULL = all) marks the users that are seeds.
+ */
+extern void teacher_from_seeds(const Vectors *users, const uint8_t *chosen, uint8_t mark,
+							   int factors, float *teacher);
+
+/* The cosine of each user's vector with that of the teacher, 0 where there is none. */
+extern CoreStatus teacher_cosines(Core *core, const Vectors *users, const float *teacher, double *scores);
+
+#endif
