@@ -35,20 +35,48 @@ COMMENT ON VIEW graphs IS 'Your graphs and those you were granted a privilege on
 
 CREATE VIEW targets AS
 SELECT t.target, t.graph, t.owner, t.created_at, t.objects, t.seeds, t.candidates, t.negatives, t.horizon,
-       t.deployed_version, m.trained_at
+       t.deployed_version, m.trained_at, d.deployed_at, d.deployed_by
 FROM registered_target t
 LEFT JOIN trained_model m ON m.target = t.target AND m.version = t.deployed_version
+LEFT JOIN LATERAL (SELECT d.deployed_at, d.deployed_by FROM model_deployment d
+                   WHERE d.target = t.target ORDER BY d.deployment_id DESC LIMIT 1) d ON true
 WHERE sees_target(t.owner, t.graph, t.target, 1);
 
-COMMENT ON VIEW targets IS 'Your targets and those you were granted a privilege on, with the version that predicts now';
+COMMENT ON VIEW targets IS 'Your targets and those you were granted a privilege on, with the version that predicts now, since when, and who deployed it';
 
 CREATE VIEW models AS
-SELECT m.target, m.version, m.version = t.deployed_version AS deployed, m.owner, m.trained_at, m.run_id, m.metrics
+SELECT m.target, m.version, m.version = t.deployed_version AS deployed, m.owner, m.trained_at, m.run_id, m.metrics,
+       m.graph_run = g.trained_run AS usable, m.metrics ->> 'teacher' AS teacher,
+       (SELECT max(d.deployed_at) FROM model_deployment d WHERE d.target = m.target AND d.version = m.version) AS deployed_at
 FROM trained_model m
 JOIN registered_target t ON t.target = m.target
+JOIN registered_graph g ON g.graph = t.graph
 WHERE sees_target(m.owner, t.graph, m.target, 2);
 
-COMMENT ON VIEW models IS 'Versions of the models that you may read, with their quality';
+COMMENT ON VIEW models IS 'Versions of the models that you may read, with their quality; usable: it fits the graph''s present embeddings; teacher: object, or seeds (the fallback for a target whose objects the graph does not know); deployed_at: the last time it was deployed';
+
+-- The interval of an AUC is that of Hanley and McNeil, from the numbers of the test part.
+CREATE VIEW metrics AS
+SELECT m.target, m.version, x.metric, x.value,
+       CASE WHEN s.error IS NOT NULL THEN greatest(0, x.value - 1.96 * s.error) END AS low,
+       CASE WHEN s.error IS NOT NULL THEN least(1, x.value + 1.96 * s.error) END AS high,
+       c.positives + c.negatives AS n, c.positives
+FROM trained_model m
+JOIN registered_target t ON t.target = m.target
+CROSS JOIN LATERAL (SELECT (m.metrics ->> 'test_positives')::bigint AS positives,
+                           (m.metrics ->> 'test_negatives')::bigint AS negatives) c
+CROSS JOIN LATERAL (SELECT key AS metric, value::float8 AS value FROM jsonb_each_text(m.metrics)
+                    WHERE key IN ('auc', 'pr_auc', 'log_loss', 'brier', 'ece', 'lift_at_1pct', 'base_rate', 'prior_log_loss',
+                                  'teacher_auc', 'centroid_auc', 'activity_auc', 'incumbent_auc') AND value IS NOT NULL) x
+CROSS JOIN LATERAL (
+  SELECT CASE WHEN x.metric IN ('auc', 'teacher_auc', 'centroid_auc', 'activity_auc', 'incumbent_auc')
+                   AND c.positives > 0 AND c.negatives > 0
+         THEN sqrt(greatest(0, x.value * (1 - x.value) + (c.positives - 1) * (x.value / (2 - x.value) - x.value ^ 2)
+                               + (c.negatives - 1) * (2 * x.value ^ 2 / (1 + x.value) - x.value ^ 2))
+                   / (c.positives * c.negatives)) END AS error) s
+WHERE sees_target(m.owner, t.graph, m.target, 2);
+
+COMMENT ON VIEW metrics IS 'Quality of the models that you may read, one row a metric, measured on the test part of n users with so many positives; low to high: 95 % interval of an AUC, NULL for other metrics; incumbent_auc: of the model that was deployed before, on the same users';
 
 CREATE VIEW runs AS
 SELECT r.run_id, r.graph, r.target, r.version, r.owner, r.pid, r.status, r.started_at, r.finished_at,

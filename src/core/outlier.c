@@ -17,6 +17,7 @@
 #define FEWEST_POINTS 8
 #define ROWS_PER_SHARD 512
 #define MOST_NODES (2 * FOREST_SUBSAMPLE - 1)
+#define FEATURES_TRIED 8
 #define LEAF (-1)
 
 #define LEAST_WEIGHT 0.2
@@ -129,14 +130,45 @@ find_ranges(TreeBuilder *builder, int begin, int end)
 	}
 }
 
-/* One of the features that differ among the points, or LEAF. */
+/* Range of one feature over sample[begin .. end); false when the points do not differ in it. */
+static bool
+find_range(TreeBuilder *builder, int begin, int end, int feature)
+{
+	const float *column = builder->forest->vectors + feature;
+	float		minimum = column[builder->sample[begin] * builder->forest->width];
+	float		maximum = minimum;
+
+	for (int i = begin + 1; i < end; i++)
+	{
+		float		value = column[builder->sample[i] * builder->forest->width];
+
+		minimum = value < minimum ? value : minimum;
+		maximum = value > maximum ? value : maximum;
+	}
+	builder->minima[feature] = minimum;
+	builder->maxima[feature] = maximum;
+	return minimum < maximum;
+}
+
+/*
+ * One of the features that differ among the points, each as likely as the others, or LEAF.
+ * Mostly all do, so a few are tried before the ranges of all are looked at.
+ */
 static int
-draw_feature(TreeBuilder *builder)
+draw_feature(TreeBuilder *builder, int begin, int end)
 {
 	int			differing = 0;
 	int			chosen;
 	int			feature = 0;
 
+	for (int i = 0; i < FEATURES_TRIED; i++)
+	{
+		feature = (int) next_below(builder, (uint64_t) builder->forest->width);
+		if (find_range(builder, begin, end, feature))
+			return feature;
+	}
+	find_ranges(builder, begin, end);
+	feature = 0;
 	for (int i = 0; i < builder->forest->width; i++)
 		differing += builder->minima[i] < builder->maxima[i];
 	if (differing == 0)
@@ -188,10 +220,7 @@ build_subtree(TreeBuilder *builder, int begin, int end, int depth)
 
 	node->feature = LEAF;
 	if (end - begin > 1 && depth < builder->forest->height_limit)
-	{
-		find_ranges(builder, begin, end);
-		node->feature = draw_feature(builder);
-	}
+		node->feature = draw_feature(builder, begin, end);
 	if (node->feature == LEAF)
 	{
 		node->value = depth + outlier_expected_path(end - begin);
