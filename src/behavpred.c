@@ -12,10 +12,9 @@
 #include "utils/builtins.h"
 
 #include "pg/settings.h"
+#include "pg/version.h"
 
 PG_MODULE_MAGIC;
-
-#define BEHAVPRED_VERSION "0.2"
 
 /* Weak, because another BLAS, or OpenBLAS without threads, lacks them. */
 extern void openblas_set_num_threads(int n_threads) __attribute__((weak));

@@ -78,15 +78,6 @@ WHERE sees_target(m.owner, t.graph, m.target, 2);
 
 COMMENT ON VIEW metrics IS 'Quality of the models that you may read, one row a metric, measured on the test part of n users with so many positives; low to high: 95 % interval of an AUC, NULL for other metrics; incumbent_auc: of the model that was deployed before, on the same users';
 
-CREATE VIEW runs AS
-SELECT r.run_id, r.graph, r.target, r.version, r.owner, r.pid, r.status, r.started_at, r.finished_at,
-       extract(epoch FROM r.finished_at - r.started_at)::float8 AS seconds,
-       r.seed, r.threads, r.options, r.result
-FROM training_run r
-WHERE sees_target(r.owner, r.graph, r.target, 2);
-
-COMMENT ON VIEW runs IS 'Trainings that you may read, of graphs (target is NULL) and targets';
-
 CREATE VIEW training_log AS
 SELECT e.run_id, r.graph, e.epoch, e.loss, e.recall_at_20, e.ndcg_at_20, e.seconds
 FROM training_epoch e

@@ -216,6 +216,7 @@ audience_open(const AudienceRequest *request, Audience *audience)
 	audience->key_type = deployed->user_key_type;
 	audience->student = deployed->student;
 	audience->core = bridge_open(request->threads);
+	bridge_show(audience->core, audience->graph->name, request->target->name);
 	arena_open(&audience->arena, audience->core);
 }
 

@@ -23,6 +23,8 @@
 #include "utils/memutils.h"
 
 #include "pg/bridge.h"
+#include "pg/debug_point.h"
+#include "pg/progress.h"
 #include "pg/settings.h"
 #include "pg/wording.h"
 
@@ -32,6 +34,7 @@ typedef struct Bridge
 	MemoryContext context;
 	MemoryContextCallback on_reset;
 	dlist_node	node;			/* in open_bridges */
+	bool		shown;			/* in the view progress */
 	bool		stop;			/* the core has been asked to stop */
 	ErrorData  *error;			/* raised while an interrupt was served, or NULL */
 } Bridge;
@@ -89,13 +92,14 @@ serve_interrupts(void)
 
 /* serve_interrupts(), with an error kept in bridge->error instead of raised. */
 static bool
-serve_interrupts_quietly(Bridge *bridge)
+serve_interrupts_quietly(Bridge *bridge, const char *phase)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	volatile bool stop = true;
 
 	PG_TRY();
 	{
+		debug_point(phase);
 		stop = serve_interrupts();
 	}
 	PG_CATCH();
@@ -116,11 +120,14 @@ bridge_progress(void *data, const CoreProgress *progress)
 	Bridge	   *bridge = data;
 	sigset_t	before;
 
-	if (bridge->stop || !InterruptPending || !INTERRUPTS_CAN_BE_PROCESSED())
+	if (bridge->shown)
+		progress_note(progress->phase, progress->done, progress->total, bridge->core.memory_used);
+	if (bridge->stop || !INTERRUPTS_CAN_BE_PROCESSED() ||
+		!(InterruptPending || debug_point_is(progress->phase)))
 		return bridge->stop;
 
 	sigprocmask(SIG_SETMASK, &BlockSig, &before);
-	bridge->stop = serve_interrupts_quietly(bridge);
+	bridge->stop = serve_interrupts_quietly(bridge, progress->phase);
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	return bridge->stop;
 }
@@ -153,6 +160,8 @@ bridge_reset(void *argument)
 
 	Assert(bridge->core.workers == NULL);
 	join_workers(bridge);
+	if (bridge->shown)
+		progress_close();
 	dlist_delete(&bridge->node);
 }
 
@@ -203,6 +212,16 @@ bridge_open(int threads)
 	bridge->on_reset.arg = bridge;
 	MemoryContextRegisterResetCallback(context, &bridge->on_reset);
 	return &bridge->core;
+}
+
+/* Show other sessions where this core stands, unless a call around this one does already. */
+void
+bridge_show(Core *core, const char *graph, const char *target)
+{
+	Bridge	   *bridge = (Bridge *) core;
+
+	if (!bridge->shown)
+		bridge->shown = progress_open(graph, target);
 }
 
 /* Free the core and all it allocated. */

@@ -25,6 +25,9 @@
 extern Core *bridge_open(int threads);
 extern void bridge_close(Core *core);
 
+/* Show the core's progress to other sessions until it is closed; either name may be NULL. */
+extern void bridge_show(Core *core, const char *graph, const char *target);
+
 /* The argument "threads" of a function: 0 when it is NULL, an error when it is below 1. */
 extern int	threads_argument(FunctionCallInfo fcinfo, int argument);
 

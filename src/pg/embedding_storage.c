@@ -23,6 +23,7 @@
 
 #include "pg/embedding_storage.h"
 #include "pg/keys.h"
+#include "pg/progress.h"
 #include "pg/source.h"
 #include "pg/writer.h"
 
@@ -292,9 +293,12 @@ insert_batches(const EmbeddingRows *rows, const char *insert)
 	for (int32 begin = 0; begin < rows->keys->count; begin += ROWS_PER_BATCH)
 	{
 		int32		end = Min(rows->keys->count - begin, ROWS_PER_BATCH) + begin;
-		MemoryContext caller = MemoryContextSwitchTo(context);
-		Tuplestorestate *store = tuplestore_begin_heap(false, false, work_mem);
+		MemoryContext caller;
+		Tuplestorestate *store;
 
+		progress_phase("storing embeddings", begin, rows->keys->count);
+		caller = MemoryContextSwitchTo(context);
+		store = tuplestore_begin_heap(false, false, work_mem);
 		fill_batch(rows, begin, end, store);
 		MemoryContextSwitchTo(caller);
 		batch->reldata = store;

@@ -157,6 +157,7 @@ behavpred_describe_graph(PG_FUNCTION_ARGS)
 	LoadedGraph *loaded;
 	Arena		arena;
 
+	bridge_show(core, definition->name, NULL);
 	arena_open(&arena, core);
 	loaded = graph_load(&arena, definition, true, setting_seed);
 	add_sizes(&rows, loaded);

@@ -338,6 +338,7 @@ behavpred_evaluate_graph(PG_FUNCTION_ARGS)
 	graph_definition_for(name, PRIVILEGE_READ);
 	evaluation.definition = graph_definition_trained(name);
 	evaluation.core = bridge_open(threads_argument(fcinfo, ARG_THREADS));
+	bridge_show(evaluation.core, name, NULL);
 	arena_open(&evaluation.arena, evaluation.core);
 	load_evaluation(&evaluation, PG_GETARG_OID(ARG_HELD_OUT));
 	measure_embeddings(&evaluation);

@@ -227,6 +227,7 @@ behavpred_create_graph(PG_FUNCTION_ARGS)
 	graph_validate(definition, &sources);
 	register_graph(definition);
 	core = bridge_open(0);
+	bridge_show(core, definition->name, NULL);
 	arena_open(&arena, core);
 	result = creation_result(fcinfo, graph_load(&arena, definition, true, setting_seed));
 	bridge_close(core);

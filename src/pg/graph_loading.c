@@ -82,6 +82,7 @@ flush_batch(Loading *loading)
 	dictionary_add_many(&loading->loaded->objects, loading->object_keys, loading->waiting, objects);
 	for (int i = 0; i < loading->waiting; i++)
 		interactions_add(&loading->interactions, users[i], objects[i], loading->weights[i]);
+	core_report(loading->core, "reading interactions", loading->interactions.count, 0);
 	check_core(loading);
 	loading->waiting = 0;
 	MemoryContextReset(loading->batch_context);
@@ -307,6 +308,7 @@ graph_load(Arena *arena, const GraphDefinition *definition, bool with_features, 
 	arena_open(&scratch, arena->core);
 	read_interactions(&loading, arena, &scratch);
 	check_interactions(&loading);
+	core_report(arena->core, "building the graph", 0, 0);
 	if (with_features)
 	{
 		user_table = feature_table_read(&scratch, definition, false, &loaded->users);

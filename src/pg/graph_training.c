@@ -1,9 +1,10 @@
 /*
  * graph_training.c
- *		train_graph(): load, train, write the embeddings.
+ *		train_graph(): load, train, write the embeddings; and these steps by themselves, for
+ *		run_graph().
  *
- * All in the transaction of the caller: until it commits, readers see the vectors of the
- * training before; when it fails nothing is left behind.
+ * train_graph() does all in the transaction of the caller: until it commits, readers see the
+ * vectors of the training before; when it fails nothing is left behind.
  */
 #include "postgres.h"
 
@@ -18,36 +19,19 @@
 #include "pg/bridge.h"
 #include "pg/embedding_storage.h"
 #include "pg/encoder_arguments.h"
-#include "pg/graph_loading.h"
 #include "pg/graph_lock.h"
+#include "pg/graph_training.h"
 #include "pg/result_rows.h"
-#include "pg/target_objects.h"
 #include "pg/training_record.h"
 #include "pg/writer.h"
 
 PG_FUNCTION_INFO_V1(behavpred_train_graph);
 
-/* One training from end to end. */
-typedef struct Training
-{
-	GraphDefinition *definition;
-	Core	   *core;
-	Arena		arena;
-	LoadedGraph *loaded;
-	TargetObjects *targets;
-	EncoderOptions options;
-	EncoderResult result;
-	EncoderEpoch *epochs;		/* room for options.epochs */
-	int			n_epochs;
-	TimestampTz started_at;
-	int64		run_id;
-	char	   *user_table;
-	char	   *object_table;
-} Training;
+typedef GraphTraining Training;
 
-/* Listener of the encoder: threads live while it runs, so it only copies. */
-static void
-keep_epoch(void *data, const EncoderEpoch *epoch)
+/* See graph_training.h: threads live while it runs, so it only copies. */
+void
+graph_training_keep_epoch(void *data, const EncoderEpoch *epoch)
 {
 	Training   *training = data;
 
@@ -70,22 +54,43 @@ tell_epochs(const Training *training)
 	}
 }
 
-/* Meet every reason to refuse that can be met before the long work. */
-static void
-prepare(FunctionCallInfo fcinfo, Training *training)
+/* See graph_training.h. */
+void
+graph_training_open(FunctionCallInfo fcinfo, Training *training)
+{
+	if (PG_ARGISNULL(TRAIN_GRAPH))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("graph must not be NULL"),
+				 errhint("SELECT * FROM behavpred.train_graph('shop');")));
+	training->started_at = GetCurrentTimestamp();
+	training->definition = graph_definition_for(text_to_cstring(PG_GETARG_TEXT_PP(TRAIN_GRAPH)), PRIVILEGE_TRAIN);
+	training->core = bridge_open(threads_argument(fcinfo, TRAIN_THREADS));
+	arena_open(&training->arena, training->core);
+	bridge_show(training->core, training->definition->name, NULL);
+}
+
+/* See graph_training.h. */
+void
+graph_training_prepare(FunctionCallInfo fcinfo, Training *training)
 {
 	const Graph any = {0};
 
-	require_writable("train_graph()");
-	graph_lock(training->definition);
 	encoder_arguments_read(fcinfo, training->core, training->definition, &any, &training->options);
+	graph_training_tables(training);
+}
+
+/* See graph_training.h. */
+void
+graph_training_tables(Training *training)
+{
 	training->user_table = embedding_table_prepare(training->definition, false);
 	training->object_table = embedding_table_prepare(training->definition, true);
 }
 
-/* Load the graph and compute its vectors. */
-static void
-train(FunctionCallInfo fcinfo, Training *training)
+/* See graph_training.h. */
+void
+graph_training_load(FunctionCallInfo fcinfo, Training *training)
 {
 	LoadedGraph *loaded;
 
@@ -96,8 +101,17 @@ train(FunctionCallInfo fcinfo, Training *training)
 	encoder_memory_check(training->core, training->definition, loaded, &training->options);
 	training->epochs = palloc_extended(Max(training->options.epochs, 1) * sizeof(EncoderEpoch),
 									   MCXT_ALLOC_HUGE);
+}
+
+/* Compute the vectors. */
+static void
+train(Training *training)
+{
+	const LoadedGraph *loaded = training->loaded;
+
 	encoder_train(training->core, &training->arena, &loaded->graph, loaded->user_features,
-				  loaded->object_features, &training->options, keep_epoch, training, &training->result);
+				  loaded->object_features, &training->options, graph_training_keep_epoch, training,
+				  &training->result);
 	bridge_check(training->core, "training graph \"%s\"", training->definition->name);
 	tell_epochs(training);
 }
@@ -114,9 +128,9 @@ node_degrees(Training *training, int32 first, int32 n)
 	return degrees;
 }
 
-/* Write both tables. */
-static void
-store_embeddings(Training *training)
+/* See graph_training.h. */
+void
+graph_training_store(Training *training)
 {
 	const GraphDefinition *definition = training->definition;
 	const LoadedGraph *loaded = training->loaded;
@@ -131,16 +145,16 @@ store_embeddings(Training *training)
 						 node_degrees(training, n_users, loaded->graph.n_objects));
 }
 
-/* Seconds since the training began. */
-static double
-seconds_passed(const Training *training)
+/* See graph_training.h. */
+double
+graph_training_seconds(const Training *training)
 {
-	return (GetCurrentTimestamp() - training->started_at) / (double) USECS_PER_SEC;
+	return training->seconds_before + (GetCurrentTimestamp() - training->started_at) / (double) USECS_PER_SEC;
 }
 
-/* What a run found, as training_run.result keeps it. */
-static char *
-result_json(const Training *training)
+/* See graph_training.h. */
+char *
+graph_training_result(const Training *training)
 {
 	const EncoderResult *result = &training->result;
 	const Graph *graph = &training->loaded->graph;
@@ -163,7 +177,7 @@ result_json(const Training *training)
 	json_number(&json, "scale", result->scale);
 	json_number(&json, "offset", result->offset);
 	json_count(&json, "memory_peak", training->core->memory_peak);
-	json_number(&json, "seconds", seconds_passed(training));
+	json_number(&json, "seconds", graph_training_seconds(training));
 	return json_close(&json);
 }
 
@@ -178,16 +192,16 @@ record_run(Training *training)
 		.seed = (int64) training->options.seed,
 		.threads = training->core->threads,
 		.options = encoder_options_json(&training->options),
-		.result = result_json(training)
+		.result = graph_training_result(training)
 	};
 
 	training->run_id = training_run_write(&run);
 	training_epochs_write(training->run_id, run.owner, training->epochs, training->n_epochs);
 }
 
-/* Let the graph point to its tables and its run. */
-static void
-publish(const Training *training)
+/* See graph_training.h. */
+void
+graph_training_publish(const Training *training)
 {
 	Oid			types[] = {TEXTOID, TEXTOID, TEXTOID, INT8OID};
 	Datum		values[] = {
@@ -221,7 +235,7 @@ training_result(FunctionCallInfo fcinfo, const Training *training)
 		Float8GetDatum(result->best.ndcg_at_20),
 		CStringGetTextDatum(training->user_table),
 		CStringGetTextDatum(training->object_table),
-		Float8GetDatum(seconds_passed(training))
+		Float8GetDatum(graph_training_seconds(training))
 	};
 	bool		nulls[lengthof(values)] = {false};
 
@@ -235,22 +249,18 @@ training_result(FunctionCallInfo fcinfo, const Training *training)
 Datum
 behavpred_train_graph(PG_FUNCTION_ARGS)
 {
-	Training	training = {.started_at = GetCurrentTimestamp()};
+	Training	training = {0};
 	Datum		result;
 
-	if (PG_ARGISNULL(TRAIN_GRAPH))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("graph must not be NULL"),
-				 errhint("SELECT * FROM behavpred.train_graph('shop');")));
-	training.definition = graph_definition_for(text_to_cstring(PG_GETARG_TEXT_PP(TRAIN_GRAPH)), PRIVILEGE_TRAIN);
-	training.core = bridge_open(threads_argument(fcinfo, TRAIN_THREADS));
-	arena_open(&training.arena, training.core);
-	prepare(fcinfo, &training);
-	train(fcinfo, &training);
-	store_embeddings(&training);
+	require_writable("train_graph()");
+	graph_training_open(fcinfo, &training);
+	graph_lock(training.definition);
+	graph_training_prepare(fcinfo, &training);
+	graph_training_load(fcinfo, &training);
+	train(&training);
+	graph_training_store(&training);
 	record_run(&training);
-	publish(&training);
+	graph_training_publish(&training);
 	result = training_result(fcinfo, &training);
 	bridge_close(training.core);
 	return result;

@@ -9,6 +9,7 @@
 
 #include "utils/guc.h"
 
+#include "pg/debug_point.h"
 #include "pg/settings.h"
 
 #define MOST_THREADS 64
@@ -58,6 +59,7 @@ settings_define(void)
 							"Sets the seed of random numbers for calls that name none.",
 							"The same seed and data give the same result.",
 							&setting_seed, DEFAULT_SEED, 0, INT_MAX, PGC_USERSET, 0, NULL, NULL, NULL);
+	debug_point_define();
 
 #if PG_VERSION_NUM >= 150000
 	MarkGUCPrefixReserved("behavpred");

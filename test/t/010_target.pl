@@ -29,7 +29,7 @@ $node->safe_psql('postgres', q{
 	{
 		(undef, $error) = timed_query($other, $statement);
 		like($error, qr/ERROR:  target "likes_5" is being trained or dropped by another session/, $statement);
-		like($error, qr/DETAIL:  Process $pid holds its lock until its transaction ends/, 'says which process');
+		like($error, qr/DETAIL:  Process $pid of role "\w+" has its lock since \d{4}-/, 'says which process');
 		like($error, qr/HINT:  Wait for it, or stop it: SELECT pg_cancel_backend\($pid\)/, 'says what to do');
 	}
 	(undef, $error) = timed_query($other, q{SELECT behavpred.train_target('likes_6')});
