@@ -65,6 +65,7 @@ typedef struct EncoderOptions
 	LossRule	loss;
 	int			epochs;			/* upper bound; 0 = only initialise and propagate */
 	int			batch_size;		/* positive edges for each propagation */
+	bool		hide_positives; /* a step's positive edges take no part in its propagation */
 	int			negatives;		/* objects drawn for each chunk of positives */
 	float		learning_rate;
 	float		temperature;	/* tau: score = cosine / tau + object bias */

@@ -139,7 +139,7 @@ loss_bytes(const Sizes *s)
 	double		rows = 2 * batch + drawn;
 	double		scratch = LOSS_BLOCK * (s->width + negatives + 1) + negatives * (s->width + 1) + s->objects;
 
-	return 4 * (3 * batch + drawn + rows * (s->width + 1) + rows - batch + s->threads * scratch) + 8 * s->nodes;
+	return 8 * batch + 4 * (3 * batch + drawn + rows * (s->width + 1) + rows - batch + s->threads * scratch) + 8 * s->nodes;
 }
 
 /* The network itself, for training with all its gradients. */
@@ -155,6 +155,8 @@ network_bytes(const Sizes *s)
 		count += layer_count(s, l);
 	if (s->training)
 		count += parameter_count(s) + backward_count(s);
+	if (s->training && s->options->hide_positives)
+		count += 2 * (s->edges - s->held_out);
 	return 4 * count;
 }
 

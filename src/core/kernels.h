@@ -58,6 +58,7 @@ typedef struct RoutingTask
 
 	/* second weight of entry e: weights[e] * left[v] * right[u]; NULL = 1 */
 	const float *weights;
+	bool		symmetric_weights;	/* an entry's twin has the same: no need to look there */
 	const float *left;
 	const float *right;
 
@@ -77,7 +78,8 @@ typedef struct RoutingTask
 	float	   *weight_gradient;	/* of each entry's second weight, or NULL */
 } RoutingTask;
 
-/* Additive attention of one layer: score(e) = nu . tanh(own[v] + other[u]) + log_weights[e]. */
+/* Additive attention of one layer: score(e) = nu . tanh(own[v] + other[u]), and the second
+ * weight is entry_weights[e] * exp(score(e)), normalised over the neighbours. */
 typedef struct AttentionTask
 {
 	const int64_t *offsets;
@@ -87,7 +89,7 @@ typedef struct AttentionTask
 	const float *own;			/* node x width */
 	const float *other;
 	const float *nu;
-	const float *entry_weights;	/* interaction weights: their logarithm is added; NULL = none */
+	const float *entry_weights;	/* interaction weights; NULL = 1 */
 	float	   *scores;			/* out: normalised second weights, one for each entry */
 	float		scale;			/* what the layer multiplies them by */
 

@@ -3,11 +3,17 @@
  *		Additive attention over neighbours (GeniePath's breadth function), forward and
  *		backward; part of kernels_template.h.
  *
- * score(e) = nu . tanh(own[v] + other[u]) [+ log of the interaction's weight], and the
- * second weight is its softmax over the neighbours of v (CN111681059 claim 6 normalises
- * over the neighbours only; the node itself enters with weight 1).  The inner product
- * with nu costs width tanh for each entry.
+ * score(e) = nu . tanh(own[v] + other[u]), and the second weight is the interaction's
+ * weight times exp(score), divided by the sum of these over the neighbours of v
+ * (CN111681059 claim 6 normalises over the neighbours only; the node itself enters with
+ * weight 1).  The inner product with nu costs width tanh for each entry.
  */
+
+INLINE float
+interaction_weight(const AttentionTask *t, int64_t e)
+{
+	return t->entry_weights == NULL ? 1 : t->entry_weights[e];
+}
 
 INLINE float
 attention_score(const AttentionTask *t, int32_t v, int64_t e)
@@ -18,7 +24,7 @@ attention_score(const AttentionTask *t, int32_t v, int64_t e)
 
 	for (int d = 0; d < t->width; d += L)
 		sum += load(t->nu + d) * lane_tanh(load(own + d) + load(other + d));
-	return lane_sum(sum) + (t->entry_weights == NULL ? 0 : logf(t->entry_weights[e] + 1e-6f));
+	return lane_sum(sum);
 }
 
 static void
@@ -34,15 +40,16 @@ kernel_attention_forward(const AttentionTask *t, int32_t first, int32_t last)
 		for (int64_t e = begin; e < end; e++)
 		{
 			t->scores[e] = attention_score(t, v, e);
-			largest = fmaxf(largest, t->scores[e]);
+			if (interaction_weight(t, e) > 0)
+				largest = fmaxf(largest, t->scores[e]);
 		}
 		for (int64_t e = begin; e < end; e++)
 		{
-			t->scores[e] = lane_exp(all(t->scores[e] - largest))[0];
+			t->scores[e] = lane_exp(all(t->scores[e] - largest))[0] * interaction_weight(t, e);
 			sum += t->scores[e];
 		}
 		for (int64_t e = begin; e < end; e++)
-			t->scores[e] /= sum;
+			t->scores[e] = sum > 0 ? t->scores[e] / sum : 0;
 	}
 }
 

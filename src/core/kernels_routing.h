@@ -52,7 +52,8 @@ neighbour_block(const RoutingTask *t, int32_t u, int64_t e, int64_t end, Block *
 		int32_t		v = t->neighbours[there ? e + i : e];
 
 		block->nodes[i] = v;
-		block->second[i] = there ? right * entry_weight(t->weights, t->reverse, t->left, e + i, v) : 0;
+		block->second[i] = there ? right *
+			entry_weight(t->weights, t->symmetric_weights ? NULL : t->reverse, t->left, e + i, v) : 0;
 	}
 }
 

@@ -225,7 +225,7 @@ attention_task(Network *network, int l)
 		.reverse = network->graph->reverse, .width = network->attention_width,
 		.own = layer->own, .other = layer->other,
 		.nu = network->parameters + network->layout.attention_nu[l],
-		.entry_weights = network->graph->weights, .scores = layer->second_weights,
+		.entry_weights = network->entry_weights, .scores = layer->second_weights,
 		.scale = network->node_scale[0],	/* the same for all nodes with additive attention */
 		.score_gradient = network->weight_gradient,
 		.own_gradient = network->own_gradient, .other_gradient = network->other_gradient,
@@ -311,7 +311,7 @@ static const float *
 entry_weights(const Network *network, int l)
 {
 	return network->options->attention == ATTENTION_ADDITIVE ?
-		network->layers[l].second_weights : network->graph->weights;
+		network->layers[l].second_weights : network->entry_weights;
 }
 
 static RoutingTask
@@ -327,6 +327,7 @@ routing_task(Network *network, int l)
 		.own_centre = options->routing == ROUTING_OWN_CENTRE,
 		.inverse_temperature = 1 / options->routing_temperature,
 		.weights = entry_weights(network, l),
+		.symmetric_weights = options->attention != ATTENTION_ADDITIVE,
 		.left = network->node_scale, .right = network->neighbour_scale,
 		.mapped = layer->z,
 		.start = l == 0 ? layer->z : layer_input(network, l),
@@ -425,7 +426,8 @@ plain_backward(Network *network, int l)
 		return network->core->status;
 	task.left = network->neighbour_scale;
 	task.right = network->node_scale;
-	task.reverse = network->graph->reverse;
+	if (network->options->attention == ATTENTION_ADDITIVE)
+		task.reverse = network->graph->reverse;
 	task.input = network->layer_gradient;
 	task.output = network->z_gradient;
 	return network_over_nodes(network, gather_nodes, &task);

@@ -53,6 +53,7 @@ loss_open(Loss *loss, Arena *arena, Network *network)
 	loss->negatives = graph->n_objects < options->negatives ? graph->n_objects : options->negatives;
 	loss->groups = (loss->batch + LOSS_GROUP - 1) / LOSS_GROUP;
 	rows = 2 * (size_t) loss->batch + (size_t) loss->groups * loss->negatives;
+	loss->entries = arena_allocate(arena, loss->batch, sizeof(int64_t));
 	loss->users = arena_allocate(arena, loss->batch, sizeof(int32_t));
 	loss->objects = arena_allocate(arena, loss->batch, sizeof(int32_t));
 	loss->weights = arena_floats(arena, loss->batch);
@@ -228,31 +229,6 @@ group_block(Loss *loss, const LossScratch *scratch, const GroupPlace *place, int
 	return sum;
 }
 
-/* Choose the group's positives from the epoch's order. */
-typedef struct StepPlace
-{
-	Loss	   *loss;
-	int			epoch;
-	int64_t		first;
-} StepPlace;
-
-static void
-choose_positives(const StepPlace *step, int first, int count)
-{
-	Loss	   *loss = step->loss;
-	const Graph *graph = loss->network->graph;
-	uint64_t	seed = random_bits(loss->network->options->seed, RANDOM_EDGE_ORDER, step->epoch);
-
-	for (int i = first; i < first + count; i++)
-	{
-		int64_t		e = random_place(seed, RANDOM_EDGE_ORDER, graph->n_edges, step->first + i);
-
-		loss->users[i] = user_of_entry(graph, e);
-		loss->objects[i] = graph->neighbours[e];
-		loss->weights[i] = graph->weights == NULL ? 1 : graph->weights[e];
-	}
-}
-
 /* The largest bias of the group's objects, above which no score can be but by 1 / tau. */
 static float
 score_ceiling(const Loss *loss, const GroupPlace *place, const LossScratch *scratch)
@@ -272,8 +248,7 @@ score_ceiling(const Loss *loss, const GroupPlace *place, const LossScratch *scra
 static void
 run_group(void *argument, int64_t group, int worker)
 {
-	const StepPlace *step = argument;
-	Loss	   *loss = step->loss;
+	Loss	   *loss = argument;
 	Network    *network = loss->network;
 	LossScratch *scratch = &loss->scratch[worker];
 	int32_t    *drawn = loss->drawn + group * loss->negatives;
@@ -286,7 +261,6 @@ run_group(void *argument, int64_t group, int worker)
 		.negative_bias = loss->bias_gradients + row - loss->batch,
 	};
 
-	choose_positives(step, place.first, place.count);
 	draw_negatives(loss, group, drawn);
 	copy_rows(network, drawn, loss->negatives, scratch->negatives);
 	for (int i = 0; i < loss->negatives; i++)
@@ -370,22 +344,66 @@ sum_nodes(const Network *network, void *argument, int32_t first, int32_t last, i
 	}
 }
 
-CoreStatus
-loss_step(Loss *loss, int epoch, int64_t first, int count, double *sum)
+/* Where the batch stands in the epoch's order. */
+typedef struct BatchPlace
 {
-	StepPlace	step = {loss, epoch, first};
-	int			groups = (count + LOSS_GROUP - 1) / LOSS_GROUP;
-	Core	   *core = loss->network->core;
+	Loss	   *loss;
+	int			epoch;
+	int64_t		first;
+} BatchPlace;
+
+/* The positives of one group. */
+static void
+choose_group(void *argument, int64_t group, int worker)
+{
+	const BatchPlace *batch = argument;
+	Loss	   *loss = batch->loss;
+	const Graph *graph = loss->network->graph;
+	uint64_t	seed = random_bits(loss->network->options->seed, RANDOM_EDGE_ORDER, batch->epoch);
+	int			last = (int) (group + 1) * LOSS_GROUP;
+
+	(void) worker;
+	for (int i = (int) group * LOSS_GROUP; i < last && i < loss->count; i++)
+	{
+		int64_t		e = random_place(seed, RANDOM_EDGE_ORDER, graph->n_edges, batch->first + i);
+
+		loss->entries[i] = e;
+		loss->users[i] = user_of_entry(graph, e);
+		loss->objects[i] = graph->neighbours[e];
+		loss->weights[i] = graph->weights == NULL ? 1 : graph->weights[e];
+	}
+}
+
+/* Groups of the current batch. */
+static int
+group_count(const Loss *loss)
+{
+	return (loss->count + LOSS_GROUP - 1) / LOSS_GROUP;
+}
+
+CoreStatus
+loss_choose(Loss *loss, int epoch, int64_t first, int count)
+{
+	BatchPlace	batch = {loss, epoch, first};
 
 	loss->count = count;
-	if (core_parallel(core, groups, run_group, &step) != CORE_OK)
+	return core_parallel(loss->network->core, group_count(loss), choose_group, &batch);
+}
+
+CoreStatus
+loss_step(Loss *loss, double *sum)
+{
+	int			groups = group_count(loss);
+	Core	   *core = loss->network->core;
+
+	if (core_parallel(core, groups, run_group, loss) != CORE_OK)
 		return core->status;
 	loss->step++;
 	*sum = 0;
 	for (int group = 0; group < groups; group++)
 		*sum += loss->group_losses[group];
 	if (!isfinite(*sum))
-		return core_fail(core, CORE_DIVERGED, "loss %g in epoch %d", *sum, epoch);
+		return core_fail(core, CORE_DIVERGED, "loss %g in step %lld", *sum, (long long) loss->step);
 	sort_rows(loss, groups);
 	return network_over_nodes(loss->network, sum_nodes, loss);
 }

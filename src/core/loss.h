@@ -34,6 +34,7 @@ typedef struct Loss
 	int			groups;			/* of a full batch */
 	int			count;			/* positives of the current batch */
 	int64_t		step;			/* numbers the draws */
+	int64_t    *entries;		/* batch: places in the users' lists */
 	int32_t    *users;			/* batch: node numbers */
 	int32_t    *objects;		/* batch: node numbers */
 	float	   *weights;		/* batch: mean 1 */
@@ -48,11 +49,13 @@ typedef struct Loss
 
 extern CoreStatus loss_open(Loss *loss, Arena *arena, Network *network);
 
+/* Take positives first .. first + count - 1 of the epoch's random order of edges as the batch. */
+extern CoreStatus loss_choose(Loss *loss, int epoch, int64_t first, int count);
+
 /*
- * Take positives first .. first + count - 1 of the epoch's random order of edges, and
- * leave the gradient of their mean loss in network->unit_gradient and the object bias's
- * place of network->gradients.  *sum receives the sum of losses.
+ * Leave the gradient of the batch's mean loss in network->unit_gradient and the object
+ * bias's place of network->gradients.  *sum receives the sum of losses.
  */
-extern CoreStatus loss_step(Loss *loss, int epoch, int64_t first, int count, double *sum);
+extern CoreStatus loss_step(Loss *loss, double *sum);
 
 #endif

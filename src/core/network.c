@@ -219,6 +219,26 @@ set_scales(Network *network, Arena *arena)
 	return CORE_OK;
 }
 
+/* The weights that propagation reads: the graph's own, or a copy in which edges can be hidden. */
+static CoreStatus
+open_weights(Network *network, Arena *arena)
+{
+	const Graph *graph = network->graph;
+	int64_t		entries = 2 * graph->n_edges;
+
+	if (!network->options->hide_positives)
+		return CORE_OK;
+	network->entry_weights = network->shown_weights = arena_floats(arena, entries);
+	if (network->shown_weights == NULL)
+		return network->core->status;
+	if (graph->weights != NULL)
+		memcpy(network->shown_weights, graph->weights, entries * sizeof(float));
+	else
+		for (int64_t e = 0; e < entries; e++)
+			network->shown_weights[e] = 1;
+	return CORE_OK;
+}
+
 /* Reserve the gradients and the scratch space of the backward pass. */
 static CoreStatus
 open_backward(Network *network, Arena *arena)
@@ -288,6 +308,7 @@ network_open(Network *network, Core *core, Arena *arena, const Graph *graph,
 		~(KERNEL_LANES - 1);
 	network->width = options->factors * network->sub_width;
 	network->attention_width = (options->attention_width + KERNEL_LANES - 1) & ~(KERNEL_LANES - 1);
+	network->entry_weights = graph->weights;
 	lay_out_parameters(network);
 
 	rows = (size_t) graph->n_nodes * network->width;
@@ -304,9 +325,37 @@ network_open(Network *network, Core *core, Arena *arena, const Graph *graph,
 	for (int l = 0; l < options->layers; l++)
 		if (layer_open(network, l, arena, for_training) != CORE_OK)
 			return core->status;
-	if (for_training && open_backward(network, arena) != CORE_OK)
+	if (for_training && (open_weights(network, arena) != CORE_OK || open_backward(network, arena) != CORE_OK))
 		return core->status;
 	return draw_parameters(network);
+}
+
+/* Both directions of an edge carry the same weight. */
+static void
+set_weight(Network *network, int64_t entry, float weight)
+{
+	network->shown_weights[entry] = weight;
+	network->shown_weights[network->graph->reverse[entry]] = weight;
+}
+
+void
+network_hide(Network *network, const int64_t *entries, int n)
+{
+	if (network->shown_weights == NULL)
+		return;
+	for (int i = 0; i < n; i++)
+		set_weight(network, entries[i], 0);
+}
+
+void
+network_show(Network *network, const int64_t *entries, int n)
+{
+	const float *weights = network->graph->weights;
+
+	if (network->shown_weights == NULL)
+		return;
+	for (int i = 0; i < n; i++)
+		set_weight(network, entries[i], weights == NULL ? 1 : weights[entries[i]]);
 }
 
 typedef struct OverNodes

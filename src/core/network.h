@@ -60,6 +60,10 @@ typedef struct Network
 	float	   *parameters;
 	float	   *gradients;		/* laid out as the parameters */
 
+	/* Weight of each entry's interaction, 0 while its edge is hidden; NULL = all 1. */
+	const float *entry_weights;
+	float	   *shown_weights;	/* the same array when edges can be hidden, else NULL */
+
 	float	   *node_scale;		/* symmetric or off: factor of the centre's side ... */
 	float	   *neighbour_scale;	/* ... and of the neighbour's; NULL = 1 */
 
@@ -92,6 +96,13 @@ typedef struct Network
 extern CoreStatus network_open(Network *network, Core *core, Arena *arena, const Graph *graph,
 							   const Features *users, const Features *objects,
 							   const EncoderOptions *options, bool for_training);
+
+/*
+ * Leave the edges of `n` entries out of propagation, or take them in again.  Nothing
+ * happens when the options do not ask for it or the network is not for training.
+ */
+extern void network_hide(Network *network, const int64_t *entries, int n);
+extern void network_show(Network *network, const int64_t *entries, int n);
 
 /* Fill `unit` from the parameters. */
 extern CoreStatus network_forward(Network *network);

@@ -54,6 +54,7 @@ json_options(EncoderOptions *options, Option *table)
 		INT_OPTION(epochs),
 		INT_OPTION(batch_size),
 		FLOAT_OPTION(learning_rate),
+		BOOL_OPTION(hide_positives),
 		INT_OPTION(negatives),
 		FLOAT_OPTION(temperature),
 		INT_OPTION(patience),

@@ -205,8 +205,9 @@ train(Trained *t, RoutingRule routing, uint64_t seed, int epochs)
 	for (int epoch = 1; epoch <= epochs; epoch++)
 		for (int64_t first = 0; first + loss.batch <= t->graph.n_edges; first += loss.batch)
 		{
+			loss_choose(&loss, epoch, first, loss.batch);
 			network_forward(&t->network);
-			loss_step(&loss, epoch, first, loss.batch, &sum);
+			loss_step(&loss, &sum);
 			network_backward(&t->network);
 			optimizer_step(&optimizer, 0.03);
 		}
