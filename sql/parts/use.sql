@@ -55,7 +55,7 @@ CREATE FUNCTION embedding(graph text, user_id text) RETURNS real[]
 AS 'MODULE_PATHNAME', 'behavpred_embedding' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 
 COMMENT ON FUNCTION embedding(text, anyelement) IS
-  'A user''s stored vector: the unit vector divided by the root of the temperature, then 1. NULL for a user the graph does not know';
+  'A user''s stored vector: the unit vector divided by the root of the temperature, then 1, then the activity. NULL for a user the graph does not know';
 COMMENT ON FUNCTION embedding(text, text) IS 'The same, the user''s key as text';
 CREATE FUNCTION object_embedding(graph text, object_id anyelement) RETURNS real[]
 AS 'MODULE_PATHNAME', 'behavpred_object_embedding' LANGUAGE C STABLE STRICT PARALLEL SAFE;
@@ -63,7 +63,7 @@ CREATE FUNCTION object_embedding(graph text, object_id text) RETURNS real[]
 AS 'MODULE_PATHNAME', 'behavpred_object_embedding' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 
 COMMENT ON FUNCTION object_embedding(text, anyelement) IS
-  'An object''s stored vector, the last number its bias; dot(embedding, object_embedding) is the score. NULL for an object the graph does not know';
+  'An object''s stored vector, the last two numbers its bias and 1; dot(embedding, object_embedding) is the score. NULL for an object the graph does not know';
 COMMENT ON FUNCTION object_embedding(text, text) IS 'The same, the object''s key as text';
 
 CREATE FUNCTION dot(a real[], b real[]) RETURNS float8

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "core/activity.h"
 #include "core/encoder_training.h"
 #include "core/spectral.h"
 
@@ -47,7 +48,7 @@ training_open(Training *training, Core *core, Arena *arena, const Graph *graph,
 	training->arena = arena;
 	training->options = *options;
 	training->graph = graph;
-	training->width = options->dimension + 1;
+	training->width = options->dimension + ENCODER_EXTRA_NUMBERS;
 	training->position.epoch = 1;
 	training->result.best.recall_at_20 = training->result.best.ndcg_at_20 = NAN;
 	if (holdout_split(&training->holdout, arena, graph, options, &training->training_graph) != CORE_OK ||
@@ -67,7 +68,8 @@ training_open(Training *training, Core *core, Arena *arena, const Graph *graph,
 	return core->status;
 }
 
-/* The stored form of a range of nodes: unit vector / sqrt(tau), then 1 or the bias. */
+/* The stored form of a range of nodes: unit vector / sqrt(tau), then 1 and the activity, which
+ * comes last of all, or the bias and 1. */
 static void
 store_nodes(const Network *network, void *argument, int32_t first, int32_t last, int64_t shard)
 {
@@ -86,6 +88,7 @@ store_nodes(const Network *network, void *argument, int32_t first, int32_t last,
 		for (int i = 0; i < options->dimension; i++)
 			vector[i] = scale * unit[i / part * network->sub_width + i % part];
 		vector[options->dimension] = v < network->graph->n_users ? 1 : bias[v - network->graph->n_users];
+		vector[options->dimension + 1] = v < network->graph->n_users ? 0 : 1;
 	}
 }
 
@@ -248,7 +251,10 @@ finish(Training *training)
 		result->best_epoch < result->epochs_run)
 		memcpy(training->network.parameters, training->best_parameters,
 			   training->network.layout.total * sizeof(float));
-	if (propagate_and_store(training) != CORE_OK || check_vectors(training) != CORE_OK)
+	if (propagate_and_store(training) != CORE_OK ||
+		activity_fill(training->core, &training->training_graph, training->options.seed,
+					  training->vectors, training->width) != CORE_OK ||
+		check_vectors(training) != CORE_OK)
 		return training->core->status;
 	result->width = training->width;
 	result->n_validation = training->holdout.n_edges;

@@ -107,15 +107,18 @@ typedef struct EncoderEpoch
 /* Called after each epoch, from the calling thread; must not jump. */
 typedef void (*EncoderListener) (void *data, const EncoderEpoch *epoch);
 
+/* Numbers of a stored vector after those of the unit vector. */
+#define ENCODER_EXTRA_NUMBERS 2
+
 typedef struct EncoderResult
 {
-	int			width;			/* numbers in a vector: dimension + 1 */
+	int			width;			/* numbers in a vector: dimension + ENCODER_EXTRA_NUMBERS */
 
 	/*
 	 * n_nodes x width, users first.  The score of a user and an object is the plain dot
-	 * product of their vectors: cosine / tau + object bias, because the first `dimension`
-	 * numbers are the unit vector / sqrt(tau) and the last is 1 for a user and the bias
-	 * for an object.
+	 * product of their vectors: cosine / tau + object bias + user activity, because the
+	 * first `dimension` numbers are the unit vector / sqrt(tau) and the last two are 1 and
+	 * the activity (activity.h) for a user, the bias and 1 for an object.
 	 */
 	float	   *vectors;
 	int			epochs_run;

@@ -8,6 +8,7 @@
  */
 #include <math.h>
 
+#include "core/activity.h"
 #include "core/dense.h"
 #include "core/encoder.h"
 #include "core/holdout.h"
@@ -57,7 +58,7 @@ holdout_bytes(const Sizes *s)
 	if (s->held_out == 0)
 		return s->edges;
 	return 3 * 4 * s->held_out + 4 * masked +
-		queries * (4 + 2 * 8 + 2 * 4 * VALIDATION_K + 4.0 * (s->options->dimension + 1)) +
+		queries * (4 + 2 * 8 + 2 * 4 * VALIDATION_K + 4.0 * (s->options->dimension + ENCODER_EXTRA_NUMBERS)) +
 		graph_bytes(s, s->edges - s->held_out);
 }
 
@@ -165,7 +166,9 @@ static double
 later_bytes(const Sizes *s)
 {
 	bool		has_ids = s->options->id_embeddings || s->features[0] + s->features[1] == 0;
-	double		vectors = 4 * s->nodes * (s->options->dimension + 1);
+	int			width = s->options->dimension + ENCODER_EXTRA_NUMBERS;
+	double		vectors = 4 * s->nodes * width;
+	double		activity = (double) activity_scratch_bytes((int64_t) s->objects, width, s->threads);
 	double		calibration = 2 * (4 + 8) * fmin(s->held_out > 0 ? s->held_out : s->edges, CALIBRATION_EDGES);
 	double		ranking = s->held_out > 0 ? (double) ranking_scratch_bytes(s->threads) : 0;
 	double		start = 0;
@@ -175,7 +178,7 @@ later_bytes(const Sizes *s)
 		start = spectral_bytes(s->options->dimension, (int64_t) s->users, (int64_t) s->objects);
 	if (s->training)
 		rest += loss_bytes(s) + 4 * parameter_count(s) * (s->held_out > 0 ? 3 : 2);
-	return fmax(start, rest + fmax(calibration + vectors, s->training ? ranking : 0));
+	return fmax(start, rest + fmax(fmax(calibration + vectors, activity), s->training ? ranking : 0));
 }
 
 size_t

@@ -188,7 +188,7 @@ holdout_split(Holdout *holdout, Arena *arena, const Graph *graph,
 	if (list_edges(holdout, arena, graph, marks) != CORE_OK ||
 		choose_queries(holdout, arena, options->seed) != CORE_OK ||
 		graph_without(arena->core, arena, graph, marks, training) != CORE_OK ||
-		open_ranking(holdout, arena, training, options->dimension + 1) != CORE_OK)
+		open_ranking(holdout, arena, training, options->dimension + ENCODER_EXTRA_NUMBERS) != CORE_OK)
 		return arena->core->status;
 	arena_release(arena, marks);
 	return CORE_OK;
@@ -211,20 +211,19 @@ holdout_quality(Holdout *holdout, Arena *arena, const Graph *training,
 	return arena->core->status;
 }
 
-/* An object, drawn uniformly, that the user has no edge to; gives up after a few tries. */
-static int32_t
-draw_non_edge(const Graph *graph, int32_t user, uint64_t seed, int64_t number)
+/* A user and an object without an edge, both drawn uniformly; gives up after a few tries. */
+static void
+draw_non_edge(const Graph *graph, uint64_t seed, int64_t number, int32_t *user, int32_t *object)
 {
-	int32_t		object = 0;
-
 	for (int try = 0; try < 16; try++)
 	{
-		object = (int32_t) random_below(seed, RANDOM_CALIBRATION, (uint64_t) number * 16 + try,
-										graph->n_objects);
-		if (!graph_has_edge(graph, user, object))
+		uint64_t	counter = 2 * ((uint64_t) number * 16 + try);
+
+		*user = (int32_t) random_below(seed, RANDOM_CALIBRATION, counter, graph->n_users);
+		*object = (int32_t) random_below(seed, RANDOM_CALIBRATION, counter + 1, graph->n_objects);
+		if (!graph_has_edge(graph, *user, *object))
 			break;
 	}
-	return object;
 }
 
 /* Positive pair i of the calibration: a held-out edge, or an edge of the graph. */
@@ -266,7 +265,7 @@ holdout_calibrate(const Holdout *holdout, Arena *arena, const Graph *graph,
 		for (int other = 0; other < 2; other++)
 		{
 			if (other)
-				object = draw_non_edge(graph, user, seed, i);
+				draw_non_edge(graph, seed, i, &user, &object);
 			labels[2 * i + other] = !other;
 			scores[2 * i + other] = vectors_dot(vectors + (size_t) user * width,
 												vectors + (size_t) (graph->n_users + object) * width,

@@ -43,7 +43,7 @@ extern CoreStatus holdout_quality(Holdout *holdout, Arena *arena, const Graph *t
 
 /*
  * Platt on held-out edges (on training edges when there are none) against as many
- * non-edges of the same users, objects drawn uniformly: balanced prior.
+ * non-edges, users and objects drawn uniformly: balanced prior.
  */
 extern CoreStatus holdout_calibrate(const Holdout *holdout, Arena *arena, const Graph *graph,
 									const float *vectors, int width, uint64_t seed,

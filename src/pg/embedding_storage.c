@@ -143,8 +143,9 @@ create_table(const GraphDefinition *definition, const EmbeddingTable *table, con
 	write_command(psprintf("COMMENT ON COLUMN %s.%s IS 'Key of the %s, as in the interactions'",
 						   name, key, table->kind));
 	write_command(psprintf("COMMENT ON COLUMN %s.embedding IS 'The dot product of a user''s and an object''s "
-						   "embedding is their score; the last number is %s'", name,
-						   strcmp(table->kind, "user") == 0 ? "1" : "the bias of the object"));
+						   "embedding is their score; the last two numbers are %s'", name,
+						   strcmp(table->kind, "user") == 0 ? "1 and the activity of the user" :
+						   "the bias of the object and 1"));
 	write_command(psprintf("COMMENT ON COLUMN %s.degree IS 'Different %s this %s is joined to in the graph'",
 						   name, strcmp(table->kind, "user") == 0 ? "objects" : "users", table->kind));
 }

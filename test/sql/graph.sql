@@ -127,7 +127,7 @@ SELECT property, value FROM behavpred.describe_graph('featured')
 WHERE property IN ('users', 'objects', 'users_without_edges', 'objects_without_edges', 'user_features', 'object_features');
 SELECT epochs_run, recall_at_20 > 0 AS found FROM behavpred.train_graph('featured', dimension => 8, epochs => 2);
 SELECT count(*) AS users, count(*) FILTER (WHERE degree = 0) AS without_edges,
-       bool_and(array_length(embedding, 1) = 9) AS same_length FROM featured_user_embedding;
+       bool_and(array_length(embedding, 1) = 10) AS same_length FROM featured_user_embedding;
 SELECT behavpred.drop_graph('featured');
 -- A key column that is named otherwise is found by the primary key.
 CREATE TABLE customers (id bigint PRIMARY KEY, age int);

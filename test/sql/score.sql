@@ -38,10 +38,10 @@ WHERE m.target = 'score_target' GROUP BY m.version ORDER BY m.version;
 
 -- what does not fit is refused
 SELECT behavpred.score(model, '{1,2,3}') FROM behavpred.trained_model WHERE target = 'score_target' AND version = 3;
-SELECT behavpred.score(model, '{1,2,3,4,5,6,7,8,NaN}') FROM behavpred.trained_model WHERE target = 'score_target' AND version = 3;
-SELECT behavpred.score(model, '{1,2,3,4,5,6,7,Infinity,1}') FROM behavpred.trained_model WHERE target = 'score_target' AND version = 3;
-SELECT behavpred.score(model, '{1,2,3,4,5,6,7,Infinity,1}') FROM behavpred.trained_model WHERE target = 'score_target' AND version = 2;
-SELECT behavpred.score(model, '{1,2,3,4,5,6,7,NULL,1}') FROM behavpred.trained_model WHERE target = 'score_target' AND version = 3;
+SELECT behavpred.score(model, '{1,2,3,4,5,6,7,8,9,NaN}') FROM behavpred.trained_model WHERE target = 'score_target' AND version = 3;
+SELECT behavpred.score(model, '{1,2,3,4,5,6,7,8,Infinity,1}') FROM behavpred.trained_model WHERE target = 'score_target' AND version = 3;
+SELECT behavpred.score(model, '{1,2,3,4,5,6,7,8,Infinity,1}') FROM behavpred.trained_model WHERE target = 'score_target' AND version = 2;
+SELECT behavpred.score(model, '{1,2,3,4,5,6,7,8,NULL,1}') FROM behavpred.trained_model WHERE target = 'score_target' AND version = 3;
 SELECT behavpred.score(model, NULL) IS NULL AS strict FROM behavpred.trained_model WHERE target = 'score_target' AND version = 3;
 SELECT 'nonsense'::behavpred.model;
 SELECT '\x'::behavpred.model;

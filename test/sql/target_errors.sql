@@ -79,7 +79,7 @@ ROLLBACK;
 -- embeddings that somebody has changed: collapsed, of another length, not finite
 SET client_min_messages = error;
 BEGIN;
-UPDATE bad_graph_user_embedding SET embedding = array_fill(1::real, ARRAY[9]);
+UPDATE bad_graph_user_embedding SET embedding = array_fill(1::real, ARRAY[10]);
 SELECT * FROM behavpred.train_target('t');
 ROLLBACK;
 BEGIN;

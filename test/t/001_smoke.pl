@@ -24,8 +24,8 @@ is($node->safe_psql('postgres', q{
 	FROM behavpred.train_graph('demo', epochs => 3)}),
 	't', 'train_graph trains');
 is($node->safe_psql('postgres', q{
-	SELECT (SELECT count(*) FROM demo_user_embedding WHERE array_length(embedding, 1) = 65) || ' '
-		|| (SELECT count(*) FROM demo_object_embedding WHERE array_length(embedding, 1) = 65)}),
+	SELECT (SELECT count(*) FROM demo_user_embedding WHERE array_length(embedding, 1) = 66) || ' '
+		|| (SELECT count(*) FROM demo_object_embedding WHERE array_length(embedding, 1) = 66)}),
 	'2000 201', 'every node has a vector');
 is($node->safe_psql('postgres', q{
 	SELECT count(*) FROM behavpred.recommend('demo', 7, k => 10) r

@@ -81,7 +81,7 @@ close_run(Run *run)
 size_t
 vector_bytes(const Scene *scene)
 {
-	return (size_t) scene->graph.n_nodes * (scene->options.dimension + 1) * sizeof(float);
+	return (size_t) scene->graph.n_nodes * (scene->options.dimension + ENCODER_EXTRA_NUMBERS) * sizeof(float);
 }
 
 void
@@ -91,7 +91,7 @@ assert_vectors_are_sound(const Scene *scene, const Run *run)
 
 	if (run->status != CORE_OK)
 		fail_msg("status %d: %s", (int) run->status, run->host.core.detail);
-	assert_int_equal(width, scene->options.dimension + 1);
+	assert_int_equal(width, scene->options.dimension + ENCODER_EXTRA_NUMBERS);
 	for (int32_t v = 0; v < scene->graph.n_nodes; v++)
 	{
 		const float *vector = run->result.vectors + (size_t) v * width;
@@ -99,12 +99,11 @@ assert_vectors_are_sound(const Scene *scene, const Run *run)
 
 		for (int i = 0; i < width; i++)
 			assert_true(isfinite(vector[i]));
-		for (int i = 0; i < width - 1; i++)
+		for (int i = 0; i < scene->options.dimension; i++)
 			square += (double) vector[i] * vector[i];
 		if (square != 0 || (scene->options.id_embeddings && scene->options.routing != ROUTING_OFF))
 			assert_close(square * scene->options.temperature, 1, 1e-4);
-		if (v < scene->graph.n_users)
-			assert_true(vector[width - 1] == 1);
+		assert_true(vector[v < scene->graph.n_users ? width - 2 : width - 1] == 1);
 	}
 	assert_true(isfinite(run->result.scale));
 	assert_true(isfinite(run->result.offset));
