@@ -8,6 +8,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/encoder.h"
 #include "core/vectors.h"
 
 #define PANEL_USERS 128
@@ -87,7 +88,7 @@ normalise_factors(float *vector, int factors, int sub_width)
 void
 teacher_from_seeds(const Vectors *users, const uint8_t *chosen, uint8_t mark, int factors, float *teacher)
 {
-	int			numbers = users->width - 1;
+	int			numbers = users->width - ENCODER_EXTRA_NUMBERS;
 	int64_t		n = 0;
 
 	memset(teacher, 0, users->width * sizeof(float));

@@ -17,8 +17,8 @@ extern CoreStatus teacher_best_scores(Core *core, Arena *arena, const Vectors *u
 
 /*
  * What stands for an object that the network has not seen, made of the vectors of its
- * seeds: their mean, each of the `factors` subspaces brought to unit length, and no object
- * bias.  A width that factors do not divide (the last number apart) counts as one subspace.
+ * seeds: their mean, each of the `factors` subspaces brought to unit length, and neither bias
+ * nor activity.  A dimension that factors do not divide counts as one subspace.
  * `chosen` (may be NULL = all) marks the users that are seeds.
  */
 extern void teacher_from_seeds(const Vectors *users, const uint8_t *chosen, uint8_t mark,

@@ -363,22 +363,22 @@ many_objects_can_be_stopped(void **state)
 	close_world(&world);
 }
 
-/* Seeds in two subspaces: each is brought to unit length, and there is no bias. */
+/* Seeds in two subspaces: each is brought to unit length; neither bias nor activity. */
 static void
 seeds_stand_for_an_object_by_subspace(void **state)
 {
-	const float seeds[] = {3, 4, 0, 2, 1, 6, 8, 0, 4, 1, 100, 0, 100, 0, 1};
+	const float seeds[] = {3, 4, 0, 2, 1, -1, 6, 8, 0, 4, 1, 2, 100, 0, 100, 0, 1, 0};
 	const uint8_t chosen[] = {1, 1, 0};
-	const float expected[] = {0.6f, 0.8f, 0, 1, 0};
-	float		teacher[5];
-	Vectors		users = {3, 5, seeds};
+	const float expected[] = {0.6f, 0.8f, 0, 1, 0, 0};
+	float		teacher[6];
+	Vectors		users = {3, 6, seeds};
 
 	(void) state;
 	teacher_from_seeds(&users, chosen, 1, 2, teacher);
-	for (int d = 0; d < 5; d++)
+	for (int d = 0; d < 6; d++)
 		assert_close(teacher[d], expected[d], 1e-6);
 	teacher_from_seeds(&users, chosen, 1, 3, teacher);	/* three do not divide four numbers */
-	assert_close(vectors_dot(teacher, teacher, 5), 1, 1e-6);
+	assert_close(vectors_dot(teacher, teacher, 6), 1, 1e-6);
 }
 
 /* Another model, a better and a worse one, is measured on the same test part. */
