@@ -85,14 +85,17 @@ cases_group(Core *core, Arena *arena, const Cases *cases, ScoreGroup **groups, i
 	return core->status;
 }
 
-/* What the metrics below are computed from. */
-typedef struct Ranking
+/* See metrics.h. */
+void
+ranking_sum(Ranking *ranking)
 {
-	ScoreGroup *groups;
-	int64_t		n;
-	double		positive;
-	double		negative;
-} Ranking;
+	ranking->positive = ranking->negative = 0.0;
+	for (int64_t i = 0; i < ranking->n; i++)
+	{
+		ranking->positive += ranking->groups[i].positive;
+		ranking->negative += ranking->groups[i].negative;
+	}
+}
 
 typedef double (*RankingMetric) (const Ranking *ranking, double argument);
 
@@ -107,11 +110,7 @@ evaluate(Core *core, const Cases *cases, RankingMetric metric, double argument, 
 	arena_open(&arena, core);
 	if (cases_group(core, &arena, cases, &ranking.groups, &ranking.n) == CORE_OK)
 	{
-		for (int64_t i = 0; i < ranking.n; i++)
-		{
-			ranking.positive += ranking.groups[i].positive;
-			ranking.negative += ranking.groups[i].negative;
-		}
+		ranking_sum(&ranking);
 		*value = metric(&ranking, argument);
 	}
 	arena_close(&arena);
@@ -119,13 +118,12 @@ evaluate(Core *core, const Cases *cases, RankingMetric metric, double argument, 
 }
 
 /* Share of the pairs (positive, negative) in the right order, ties half. */
-static double
-area_under_roc(const Ranking *ranking, double argument)
+double
+ranking_auc(const Ranking *ranking)
 {
 	double		below = 0.0;	/* negatives with a lower score */
 	double		right = 0.0;
 
-	(void) argument;
 	for (int64_t i = 0; i < ranking->n; i++)
 	{
 		const ScoreGroup *group = &ranking->groups[i];
@@ -138,6 +136,13 @@ area_under_roc(const Ranking *ranking, double argument)
 	return right / (ranking->positive * ranking->negative);
 }
 
+static double
+area_under_roc(const Ranking *ranking, double argument)
+{
+	(void) argument;
+	return ranking_auc(ranking);
+}
+
 CoreStatus
 metric_auc(Core *core, const Cases *cases, double *auc)
 {
@@ -145,14 +150,13 @@ metric_auc(Core *core, const Cases *cases, double *auc)
 }
 
 /* Precision at each distinct score, weighted by the positives it adds. */
-static double
-average_precision(const Ranking *ranking, double argument)
+double
+ranking_pr_auc(const Ranking *ranking)
 {
 	double		positive = 0.0;
 	double		all = 0.0;
 	double		sum = 0.0;
 
-	(void) argument;
 	for (int64_t i = ranking->n - 1; i >= 0; i--)
 	{
 		const ScoreGroup *group = &ranking->groups[i];
@@ -162,6 +166,13 @@ average_precision(const Ranking *ranking, double argument)
 		sum += group->positive * positive / all;
 	}
 	return ranking->positive > 0.0 ? sum / ranking->positive : NAN;
+}
+
+static double
+average_precision(const Ranking *ranking, double argument)
+{
+	(void) argument;
+	return ranking_pr_auc(ranking);
 }
 
 CoreStatus
@@ -198,15 +209,16 @@ precision_of_top(const Ranking *ranking, double count)
 	return ranking->n > 0 ? positives_in_top(ranking, taken) / taken : NAN;
 }
 
-static double
-recall_of_top(const Ranking *ranking, double count)
+/* Share of the positives. */
+double
+ranking_recall(const Ranking *ranking, double count)
 {
 	return ranking->positive > 0.0 ? positives_in_top(ranking, count) / ranking->positive : NAN;
 }
 
 /* Rate of positives in the top over the rate in all. */
-static double
-lift_of_top(const Ranking *ranking, double count)
+double
+ranking_lift(const Ranking *ranking, double count)
 {
 	double		rate = ranking->positive / (ranking->positive + ranking->negative);
 
@@ -216,7 +228,7 @@ lift_of_top(const Ranking *ranking, double count)
 static double
 lift_of_fraction(const Ranking *ranking, double fraction)
 {
-	return lift_of_top(ranking, fraction * (ranking->positive + ranking->negative));
+	return ranking_lift(ranking, fraction * (ranking->positive + ranking->negative));
 }
 
 /* Apply a metric of the top of the ranking. */
@@ -241,7 +253,7 @@ metric_lift(Core *core, const Cases *cases, double fraction, double *lift)
 CoreStatus
 metric_lift_of_top(Core *core, const Cases *cases, double count, double *lift)
 {
-	return evaluate_top(core, cases, lift_of_top, count, lift);
+	return evaluate_top(core, cases, ranking_lift, count, lift);
 }
 
 CoreStatus
@@ -253,7 +265,7 @@ metric_precision(Core *core, const Cases *cases, double count, double *precision
 CoreStatus
 metric_recall(Core *core, const Cases *cases, double count, double *recall)
 {
-	return evaluate_top(core, cases, recall_of_top, count, recall);
+	return evaluate_top(core, cases, ranking_recall, count, recall);
 }
 
 /* Sum of the discounts of places first .. end - 1, counted from 0. */
@@ -343,8 +355,8 @@ metric_psi(Core *core, const Cases *cases, int bins, double *psi)
 }
 
 /* Mean over bins of |mean probability - rate of positives|. */
-static double
-calibration_error(const Ranking *ranking, double bins)
+double
+ranking_ece(const Ranking *ranking, double bins)
 {
 	double		bin_weight = (ranking->positive + ranking->negative) / bins;
 	double		room = bin_weight;	/* left in the bin that is being filled */
@@ -377,7 +389,7 @@ metric_ece(Core *core, const Cases *cases, int bins, double *ece)
 	*ece = NAN;
 	if (check_bins(core, bins) != CORE_OK)
 		return core->status;
-	return evaluate(core, cases, calibration_error, bins, ece);
+	return evaluate(core, cases, ranking_ece, bins, ece);
 }
 
 /* See metrics.h. */

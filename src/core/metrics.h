@@ -43,6 +43,25 @@ typedef struct ScoreGroup
 extern CoreStatus cases_group(Core *core, Arena *arena, const Cases *cases,
 							  ScoreGroup **groups, int64_t *n_groups);
 
+/* The groups of a ranking, by rising score, and the sums over them. */
+typedef struct Ranking
+{
+	ScoreGroup *groups;
+	int64_t		n;
+	double		positive;
+	double		negative;
+} Ranking;
+
+/* Fill in the sums. */
+extern void ranking_sum(Ranking *ranking);
+
+/* The metrics below, of a ranking that is there already. */
+extern double ranking_auc(const Ranking *ranking);
+extern double ranking_pr_auc(const Ranking *ranking);
+extern double ranking_recall(const Ranking *ranking, double count);
+extern double ranking_lift(const Ranking *ranking, double count);
+extern double ranking_ece(const Ranking *ranking, double bins);
+
 /* Area under the ROC curve. */
 extern CoreStatus metric_auc(Core *core, const Cases *cases, double *auc);
 

@@ -29,7 +29,8 @@ typedef enum RandomStream
 	RANDOM_SAMPLE,
 	RANDOM_CALIBRATION,
 	RANDOM_PROJECTION,
-	RANDOM_TEST
+	RANDOM_TEST,
+	RANDOM_BOOTSTRAP
 } RandomStream;
 
 static inline uint64_t

@@ -385,6 +385,41 @@ measure(TargetFit *fit, const Student *student, TargetQuality *quality)
 	return measure_probabilities(fit, student, quality);
 }
 
+/* Copy one class of the test part, by rising logit, which tells nothing of who the users are. */
+static CoreStatus
+copy_test_class(TargetFit *fit, float label, double *logits, double *degrees)
+{
+	SortItem   *users = arena_allocate(fit->arena, fit->n, sizeof(SortItem));
+	int64_t		n = 0;
+
+	if (users == NULL)
+		return fit->core->status;
+	for (int64_t i = 0; i < fit->n; i++)
+		if (fit->parts[i] == PART_TEST && fit->labels[i] == label)
+			users[n++] = (SortItem) {sort_key_of_double(fit->logits[i]), i};
+	if (sort_items(fit->core, fit->arena, users, n, NULL, NULL) != CORE_OK)
+		return fit->core->status;
+	for (int64_t i = 0; i < n; i++)
+	{
+		logits[i] = fit->logits[users[i].index];
+		degrees[i] = fit->sample->degrees[users[i].index];
+	}
+	arena_release(fit->arena, users);
+	return CORE_OK;
+}
+
+static CoreStatus
+copy_test_part(TargetFit *fit, Arena *arena, TargetTest *test)
+{
+	int64_t		positives = fit->positives[PART_TEST];
+	int64_t		n = positives + fit->negatives[PART_TEST];
+
+	*test = (TargetTest) {positives, n - positives, arena_doubles(arena, n), arena_doubles(arena, n)};
+	if (fit->core->status != CORE_OK || copy_test_class(fit, 1, test->logits, test->degrees) != CORE_OK)
+		return fit->core->status;
+	return copy_test_class(fit, 0, test->logits + positives, test->degrees + positives);
+}
+
 CoreStatus
 target_fit(Core *core, Arena *arena, const TargetSample *sample,
 		   const TargetTeacher *teacher, const TargetOptions *options,
@@ -401,7 +436,8 @@ target_fit(Core *core, Arena *arena, const TargetSample *sample,
 	core_start_workers(core);
 	if (fit_open(&fit) == CORE_OK && check_sample(&fit) == CORE_OK && deal_parts(&fit) == CORE_OK &&
 		score_by_teacher(&fit) == CORE_OK && fit_student(&fit, arena, student) == CORE_OK &&
-		calibrate_student(&fit, arena, student) == CORE_OK)
+		calibrate_student(&fit, arena, student) == CORE_OK &&
+		copy_test_part(&fit, arena, &quality->test) == CORE_OK)
 		measure(&fit, student, quality);
 	core_stop_workers(core);
 	arena_close(&scratch);

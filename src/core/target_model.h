@@ -64,6 +64,15 @@ typedef struct TargetOptions
 	const Student *incumbent;	/* a model to be measured on the same test part, or NULL */
 } TargetOptions;
 
+/* The users of the test part as they were measured: positives first, each class by rising logit. */
+typedef struct TargetTest
+{
+	int64_t		n_positive;
+	int64_t		n_negative;
+	double	   *logits;
+	double	   *degrees;		/* interactions */
+} TargetTest;
+
 /* On the test part, weighted to the candidate population; NaN = cannot be measured. */
 typedef struct TargetQuality
 {
@@ -84,6 +93,7 @@ typedef struct TargetQuality
 	double		centroid_auc;	/* cosine with what stands for the training positives */
 	double		activity_auc;	/* number of interactions */
 	double		incumbent_auc;	/* NaN without one, or when it is for vectors of another width */
+	TargetTest	test;			/* its arrays stand with the student's */
 } TargetQuality;
 
 /*

@@ -8,6 +8,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "pg/held_out.h"
 #include "pg/model_value.h"
 #include "pg/reader.h"
 #include "pg/target_deployment.h"
@@ -151,6 +152,7 @@ target_model_store(const TargetTraining *training)
 
 	stored.run_id = training_run_write(&run);
 	write_model(training, metrics, &stored);
+	held_out_store(training, stored.version);
 	stored.deployed = shall_deploy(training);
 	if (stored.deployed)
 		deployment_write(training->target, stored.version, "train");
