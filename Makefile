@@ -60,7 +60,8 @@ BLAS_LIBS := $(shell $(PKG_CONFIG) --libs openblas 2>/dev/null || echo -lopenbla
 OPTFLAGS ?= -O3
 PG_CPPFLAGS = -Isrc $(BLAS_CFLAGS)
 PG_CFLAGS = $(OPTFLAGS) -fno-math-errno -fno-trapping-math -Wno-psabi
-SHLIB_LINK = $(BLAS_LIBS) -lm -lpthread
+# Symbols of ours come before those of the server that have the same name.
+SHLIB_LINK = -Wl,-Bsymbolic $(BLAS_LIBS) -lm -lpthread
 
 # The numbers a training gives must not depend on a second compiler: no LLVM bitcode.
 override with_llvm = no
