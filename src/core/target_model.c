@@ -13,6 +13,9 @@
 
 #define CALIBRATION_POINTS 64	/* of an isotonic curve */
 #define CALIBRATION_BINS 10
+#define ANCHOR_STEPS 60
+#define MOST_ANCHOR_SHIFT 10.0
+#define SMALL_ANCHOR_SHIFT 1e-10
 
 /* All that one fit holds; arrays have one entry for each user of the sample. */
 typedef struct TargetFit
@@ -291,10 +294,69 @@ fit_student(TargetFit *fit, Arena *arena, Student *student)
 	return student_logits(fit->core, student, fit->sample->vectors, fit->n, fit->logits);
 }
 
+/* Probabilities of users who are not in the test part, weighted to stand for the candidates. */
+typedef struct Level
+{
+	double		mean;
+	double		slope;			/* of the mean, by a shift of all logits */
+} Level;
+
+/* Add the users first .. end - 1, who are of one class and stand for `share` of the candidates. */
+static void
+add_class_level(const TargetFit *fit, const Student *student, int64_t first, int64_t end, double share,
+				Level *level)
+{
+	Level		sums = {0, 0};
+	int64_t		n = 0;
+
+	for (int64_t i = first; i < end; i++)
+		if (fit->parts[i] == PART_TRAINING || fit->parts[i] == PART_CALIBRATION)
+		{
+			double		p = student_probability(student, fit->logits[i]);
+
+			sums.mean += p;
+			sums.slope += p * (1 - p);
+			n++;
+		}
+	level->mean += share * sums.mean / n;
+	level->slope += share * sums.slope / n;
+}
+
 /*
- * Calibrate on the calibration part, then shift from the class balance of the part that was
- * calibrated on to that of the candidates: exact for odds, and steadier than weighting
- * each of a few positives against thousands of negatives.
+ * Shift the logits until the mean probability of the candidates is their rate of positives:
+ * Newton's method, kept within what has proved too low and too high.  A curve from a few
+ * calibration users misses that level by more than these many users do.
+ */
+static CoreStatus
+anchor_student(TargetFit *fit, Student *student)
+{
+	double		rate = student->base_rate;
+	double		low = student->prior_shift - MOST_ANCHOR_SHIFT;
+	double		high = student->prior_shift + MOST_ANCHOR_SHIFT;
+
+	for (int step = 0; step < ANCHOR_STEPS && high - low > SMALL_ANCHOR_SHIFT && core_continues(fit->core); step++)
+	{
+		Level		level = {0, 0};
+		double		next;
+
+		add_class_level(fit, student, 0, fit->sample->n_positive, rate, &level);
+		add_class_level(fit, student, fit->sample->n_positive, fit->n, 1 - rate, &level);
+		if (level.mean < rate)
+			low = student->prior_shift;
+		else
+			high = student->prior_shift;
+		next = student->prior_shift + (rate - level.mean) / level.slope;
+		if (fabs(next - student->prior_shift) < SMALL_ANCHOR_SHIFT)
+			break;
+		student->prior_shift = next > low && next < high ? next : (low + high) / 2;
+	}
+	return fit->core->status;
+}
+
+/*
+ * Calibrate on the calibration part, which neither trains nor tests, then shift from the
+ * class balance of that part to that of the candidates: exact for odds, and steadier than
+ * weighting each of a few positives against thousands of negatives.
  */
 static CoreStatus
 calibrate_student(TargetFit *fit, Arena *arena, Student *student)
@@ -311,10 +373,12 @@ calibrate_student(TargetFit *fit, Arena *arena, Student *student)
 	if (part_cases(fit, PART_CALIBRATION, fit->logits, false, &cases) != CORE_OK)
 		return fit->core->status;
 	if (fit->options->calibration == CALIBRATION_PLATT)
-		return calibration_platt(fit->core, &cases, &student->scale, &student->offset);
+		calibration_platt(fit->core, &cases, &student->scale, &student->offset);
 	if (fit->options->calibration == CALIBRATION_ISOTONIC)
-		return calibration_isotonic(fit->core, arena, &cases, CALIBRATION_POINTS, &student->curve);
-	return CORE_OK;
+		calibration_isotonic(fit->core, arena, &cases, CALIBRATION_POINTS, &student->curve);
+	if (fit->core->status != CORE_OK || fit->options->calibration == CALIBRATION_NONE )
+		return fit->core->status;
+	return anchor_student(fit, student);
 }
 
 /* ---- quality --------------------------------------------------------------------------- */

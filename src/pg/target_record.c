@@ -72,8 +72,7 @@ metrics_json(const TargetTraining *training)
 	json_open(&json);
 	json_count(&json, "n_positive", training->sample->n_positive);
 	json_count(&json, "n_negative", training->sample->n_negative);
-	json_count(&json, "candidates", training->candidates);
-	json_count(&json, "population", training->sample->candidates);
+	json_count(&json, "candidates", training->sample->candidates);
 	json_count(&json, "population_positives", training->sample->population_positives);
 	json_count(&json, "training_positives", quality->training_positives);
 	json_count(&json, "training_negatives", quality->training_negatives);

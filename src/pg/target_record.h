@@ -35,7 +35,6 @@ typedef struct TargetTraining
 	const Student *student;
 	const TargetQuality *quality;
 	const TargetSample *sample;
-	int64		candidates;		/* all, whether or not the sample stands for them */
 	const char *options;		/* JSON */
 	bool		teacher_is_object;	/* else what the seeds have in common stands for one */
 	TimestampTz started_at;

@@ -43,7 +43,7 @@ refuse_few_positives(const TargetBatch *batch, const TrainedTarget *training)
 			 errmsg("target \"%s\" has %s, at least %d are needed", training->definition->name,
 					format_counted(training->sample.n_positive, "positive user"), TARGET_LEAST_POSITIVES),
 			 errdetail("It names %s; counted are those who have an embedding and are among the candidates (%s).",
-					   format_counted(training->known, "user"), format_count(target_users_candidates(&batch->users))),
+					   format_counted(training->known, "user"), format_count(batch->users.candidates)),
 			 errhint("%s", positives_hint(batch, training))));
 }
 
@@ -128,7 +128,6 @@ store(TargetBatch *batch, TrainedTarget *training, const TargetVersions *version
 		.student = &training->student,
 		.quality = &training->quality,
 		.sample = &training->sample,
-		.candidates = target_users_candidates(&batch->users),
 		.options = target_arguments_json(batch->arguments),
 		.teacher_is_object = training->teacher.n_objects > 0,
 		.started_at = training->started_at,

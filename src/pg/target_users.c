@@ -479,13 +479,12 @@ take_candidate(void *argument, Datum *values, bool *nulls)
 	check_width(users, width);
 	known = dictionary_find(&users->known, &key);
 	user = describe_candidate(users, &key, nulls[2] ? 0 : DatumGetInt32(values[2]), known);
-	users->candidates[user.shielded]++;
+	users->candidates++;
 	if (known >= 0)
 	{
 		KnownUser  *of_target = &users->known_users[known];
 
 		of_target->candidate = true;
-		of_target->shielded = user.shielded;
 		if (of_target->kept)
 		{
 			user.pinned = true;
@@ -541,13 +540,6 @@ target_users_read(TargetUsers *users, const char *candidates, const char *negati
 	order_drawn(users);
 }
 
-/* See target_users.h. */
-int64
-target_users_candidates(const TargetUsers *users)
-{
-	return users->candidates[0] + users->candidates[1];
-}
-
 /* ---- samples ----------------------------------------------------------------------------------- */
 
 /* A sample while it is drawn. */
@@ -561,7 +553,7 @@ typedef struct Drawing
 	int64		n_positive;
 	int64		n_negative;
 	int64		unseen;			/* positives */
-	int64		population[2];	/* positives that are not and that are shielded */
+	int64		population;		/* positives among the candidates */
 	bool		only_shielded;
 	int64	   *rows;			/* positives, then negatives */
 } Drawing;
@@ -597,7 +589,7 @@ take_positives(Drawing *drawing)
 		user->marked = drawing->target + 1;
 		if (!user->candidate)
 			continue;
-		drawing->population[user->shielded]++;
+		drawing->population++;
 		if (place - first >= TARGET_MOST_POSITIVES)
 			continue;
 		drawing->rows[drawing->n_positive++] = user->row;
@@ -709,12 +701,7 @@ target_users_sample(TargetUsers *users, int target, const TargetDefinition *defi
 	sample->width = users->width;
 	sample->n_positive = drawing.n_positive;
 	sample->n_negative = drawing.n_negative;
-	sample->population_positives = drawing.population[1];
-	sample->candidates = users->candidates[1];
-	if (!drawing.only_shielded)
-	{
-		sample->population_positives += drawing.population[0];
-		sample->candidates += users->candidates[0];
-	}
+	sample->population_positives = drawing.population;
+	sample->candidates = users->candidates;
 	copy_sample(&drawing, arena, sample);
 }

@@ -36,7 +36,6 @@ typedef struct KnownUser
 	int64		row;			/* of the vector, -1 = not kept */
 	bool		kept;			/* among the first TARGET_MOST_POSITIVES of a target */
 	bool		candidate;		/* has an embedding and is among the candidates */
-	bool		shielded;
 	int32		marked;			/* scratch of target_users_sample(): target + 1 */
 } KnownUser;
 
@@ -81,7 +80,7 @@ typedef struct TargetUsers
 	float	   *vectors;		/* n_rows x width */
 	int64		wanted;			/* negatives to be kept, of each sort */
 	NegativeDraw draws[2];		/* of users that are not and that are shielded from targets */
-	int64		candidates[2];	/* the same, all of them */
+	int64		candidates;		/* seen so far */
 	int64		n_drawn;
 	int64	   *drawn;			/* rows of both draws, in order */
 } TargetUsers;
@@ -110,14 +109,10 @@ extern int64 target_users_known(const TargetUsers *users, int target);
  * The sample of a target, in `arena`.  Negatives are those of the negatives relation, else
  * candidates that are not positive; the first in order, so that the choice does not depend
  * on the order of rows, nor on the other targets.  A positive is never a negative.  Where
- * the graph's training shielded enough positives from the target's objects, the sample
- * stands for the shielded half of the candidates and its negatives are of that half: so
- * vectors of both classes are alike in what they have not seen.
+ * the graph's training shielded enough positives from the target's objects, negatives are
+ * shielded users as well: so vectors of both classes are alike in what they have not seen.
  */
 extern void target_users_sample(TargetUsers *users, int target, const TargetDefinition *definition,
 								Arena *arena, TargetSample *sample);
-
-/* Candidates in all. */
-extern int64 target_users_candidates(const TargetUsers *users);
 
 #endif
