@@ -59,8 +59,23 @@ AS 'MODULE_PATHNAME', 'behavpred_rollback' LANGUAGE C VOLATILE STRICT;
 
 COMMENT ON FUNCTION rollback(text) IS 'Lets the version answer that did before the present one, with the same predictions; returns its number. Once more goes back further';
 
+CREATE FUNCTION lookalike(
+  graph text, seeds regclass, size bigint DEFAULT NULL, fraction float8 DEFAULT NULL,
+  min_probability float8 DEFAULT NULL, min_lift float8 DEFAULT NULL,
+  exclude_known boolean DEFAULT true, candidates regclass DEFAULT NULL,
+  model text DEFAULT 'logistic', hidden int[] DEFAULT NULL,
+  soft_weight float8 DEFAULT 0.5, seed_weights text DEFAULT 'isolation_forest',
+  negative_ratio float8 DEFAULT NULL, calibration text DEFAULT 'platt',
+  seed bigint DEFAULT NULL, threads int DEFAULT NULL, options jsonb DEFAULT NULL)
+RETURNS TABLE (rank bigint, user_key text, probability float8, lift float8)
+AS 'MODULE_PATHNAME', 'behavpred_lookalike' LANGUAGE C STABLE;
+
+COMMENT ON FUNCTION lookalike(text, regclass, bigint, float8, float8, float8, boolean, regclass, text, int[], float8, text, float8, text, bigint, int, jsonb) IS
+  'The users most like those of seeds (a relation of at least 20 users of the graph), best first, ties by key: a model is trained for this call as train_target() does, with what the seeds have in common as teacher, and forgotten. Conditions are those of audience(), the rest are arguments of train_target(). Probability: that a candidate is one of the seeds or would be, 0 to 1; lift: over the rate of seeds among the candidates. candidates: default all users of the graph; seeds are left out unless exclude_known is false';
+
 REVOKE EXECUTE ON FUNCTION
   train_targets(text, text[], text, int[], float8, text, float8, text, bigint, int, jsonb),
   deploy(text, int),
-  rollback(text)
+  rollback(text),
+  lookalike(text, regclass, bigint, float8, float8, float8, boolean, regclass, text, int[], float8, text, float8, text, bigint, int, jsonb)
 FROM PUBLIC;

@@ -15,13 +15,32 @@
 
 #include "pg/audience_selection.h"
 #include "pg/keys.h"
-#include "pg/result_rows.h"
 #include "pg/writer.h"
 
 PG_FUNCTION_INFO_V1(behavpred_audience);
 PG_FUNCTION_INFO_V1(behavpred_audience_into);
 
 #define INSERT_ROWS 10000		/* of one INSERT */
+
+/* See audience_selection.h. */
+void
+audience_return(const Audience *audience, ResultRows *rows)
+{
+	for (int64 i = 0; i < audience->selection.n; i++)
+	{
+		const ScoredKey *entry = &audience->selection.entries[i];
+		Key			key = selection_key(&audience->selection, entry);
+		char	   *text = key_to_text(audience->key_type, &key);
+		double		lift;
+		double		probability = audience_probability(audience, entry, &lift);
+		Datum		user_key = CStringGetTextDatum(text);
+		Datum		values[] = {Int64GetDatum(i + 1), user_key, Float8GetDatum(probability), Float8GetDatum(lift)};
+
+		result_rows_add(rows, values, NULL);
+		pfree(DatumGetPointer(user_key));
+		pfree(text);
+	}
+}
 
 /* audience(target, size, ...) */
 Datum
@@ -33,20 +52,7 @@ behavpred_audience(PG_FUNCTION_ARGS)
 
 	audience_open(&request, &audience);
 	audience_select(&request, &audience);
-	for (int64 i = 0; i < audience.selection.n; i++)
-	{
-		const ScoredKey *entry = &audience.selection.entries[i];
-		Key			key = selection_key(&audience.selection, entry);
-		char	   *text = key_to_text(audience.key_type, &key);
-		double		lift;
-		double		probability = audience_probability(&audience, entry, &lift);
-		Datum		user_key = CStringGetTextDatum(text);
-		Datum		values[] = {Int64GetDatum(i + 1), user_key, Float8GetDatum(probability), Float8GetDatum(lift)};
-
-		result_rows_add(&rows, values, NULL);
-		pfree(DatumGetPointer(user_key));
-		pfree(text);
-	}
+	audience_return(&audience, &rows);
 	audience_close(&audience);
 	return (Datum) 0;
 }

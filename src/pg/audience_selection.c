@@ -57,16 +57,10 @@ limit_argument(FunctionCallInfo fcinfo, int argument, const char *name, bool abo
 
 /* See audience_selection.h. */
 AudienceRequest
-audience_arguments(FunctionCallInfo fcinfo, int first)
+audience_conditions(FunctionCallInfo fcinfo, int first)
 {
 	AudienceRequest request = {0};
 
-	if (PG_ARGISNULL(0))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("target must not be NULL"),
-				 errhint("SELECT * FROM behavpred.audience('buys_42', size => 1000);")));
-	request.target = target_definition_for(text_to_cstring(PG_GETARG_TEXT_PP(0)), PRIVILEGE_READ);
 	if (!PG_ARGISNULL(first + ARG_SIZE))
 	{
 		request.size = PG_GETARG_INT64(first + ARG_SIZE);
@@ -79,12 +73,32 @@ audience_arguments(FunctionCallInfo fcinfo, int first)
 											 "from 0 to 1", "0.5");
 	request.min_lift = limit_argument(fcinfo, first + ARG_MIN_LIFT, "min_lift", false, DBL_MAX, "from 0 on", "2");
 	request.exclude_known = PG_ARGISNULL(first + ARG_EXCLUDE_KNOWN) || PG_GETARG_BOOL(first + ARG_EXCLUDE_KNOWN);
-	request.candidates = PG_ARGISNULL(first + ARG_CANDIDATES) ? request.target->candidates :
-		relation_qualified_name(PG_GETARG_OID(first + ARG_CANDIDATES));
-	request.threads = threads_argument(fcinfo, first + ARG_THREADS);
+	if (!PG_ARGISNULL(first + ARG_CANDIDATES))
+		request.candidates = relation_qualified_name(PG_GETARG_OID(first + ARG_CANDIDATES));
 	if (PG_ARGISNULL(first + ARG_SIZE) && PG_ARGISNULL(first + ARG_FRACTION) &&
 		PG_ARGISNULL(first + ARG_MIN_PROBABILITY) && PG_ARGISNULL(first + ARG_MIN_LIFT))
 		request.size = DEFAULT_SIZE;
+	return request;
+}
+
+/* See audience_selection.h. */
+AudienceRequest
+audience_arguments(FunctionCallInfo fcinfo, int first)
+{
+	AudienceRequest request;
+	TargetDefinition *target;
+
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("target must not be NULL"),
+				 errhint("SELECT * FROM behavpred.audience('buys_42', size => 1000);")));
+	target = target_definition_for(text_to_cstring(PG_GETARG_TEXT_PP(0)), PRIVILEGE_READ);
+	request = audience_conditions(fcinfo, first);
+	request.target = target;
+	if (request.candidates == NULL)
+		request.candidates = target->candidates;
+	request.threads = threads_argument(fcinfo, first + ARG_THREADS);
 	return request;
 }
 

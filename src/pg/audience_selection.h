@@ -10,6 +10,7 @@
 #include "fmgr.h"
 
 #include "core/student.h"
+#include "pg/result_rows.h"
 #include "pg/selection.h"
 #include "pg/target_definition.h"
 
@@ -36,17 +37,24 @@ typedef struct Audience
 	Selection	selection;		/* sorted; scores are raw logits */
 } Audience;
 
+/* The conditions size, fraction, min_probability, min_lift, exclude_known, candidates from
+ * position `first` on, checked; the target and threads are the caller's to fill in. */
+extern AudienceRequest audience_conditions(FunctionCallInfo fcinfo, int first);
+
 /* The arguments of audience() and audience_into() from position `first` on, checked. */
 extern AudienceRequest audience_arguments(FunctionCallInfo fcinfo, int first);
 
 /* Find the graph and the deployed model; ended by audience_close(). */
 extern void audience_open(const AudienceRequest *request, Audience *audience);
 
-/* Score and select. */
+/* Score and select; the graph, the key type, the student, the core and the arena are there. */
 extern void audience_select(const AudienceRequest *request, Audience *audience);
 extern void audience_close(Audience *audience);
 
 /* Probability and lift of an entry. */
 extern double audience_probability(const Audience *audience, const ScoredKey *entry, double *lift);
+
+/* The selected users as rows: rank, user_key, probability, lift. */
+extern void audience_return(const Audience *audience, ResultRows *rows);
 
 #endif

@@ -31,6 +31,8 @@ positives_hint(const TargetBatch *batch, const TrainedTarget *training)
 						"SELECT * FROM behavpred.train_graph(%s);", quote_literal_cstr(batch->graph->name));
 	if (training->definition->horizon != NULL)
 		return psprintf("Widen horizon (now %s), or add users by seeds.", training->definition->horizon);
+	if (training->definition->n_objects == 0)
+		return psprintf("Name more users of the graph in %s.", training->definition->seeds);
 	return "Name more objects, or add users by seeds => 'a_relation_of_users'.";
 }
 
@@ -150,7 +152,8 @@ train(TargetBatch *batch, int number, Arena *arena)
 
 	training->known = target_users_known(&batch->users, number);
 	training->teacher = target_teacher(batch->graph, &batch->run, &batch->objects, training->definition, arena);
-	target_users_sample(&batch->users, number, training->definition, arena, &training->sample);
+	target_users_sample(&batch->users, number, training->definition, training->teacher.n_objects > 0, arena,
+						&training->sample);
 	check_sample(batch, training);
 	if (batch->objects.width != 0 && batch->objects.width != training->sample.width)
 		refuse_widths(batch->graph, training->sample.width, batch->objects.width);

@@ -548,6 +548,7 @@ typedef struct Drawing
 	TargetUsers *users;
 	int			target;
 	const TargetDefinition *definition;
+	bool		has_object;		/* that the graph knows */
 	bool		shields;		/* the graph's training shielded users from the target's objects */
 	uint64		object_hash;	/* of the first object */
 	int64		n_positive;
@@ -565,7 +566,7 @@ is_unseen(const Drawing *drawing, const KeptUser *user)
 {
 	const GraphRun *run = drawing->users->run;
 
-	if (drawing->definition->n_objects == 0)
+	if (!drawing->has_object)
 		return true;
 	if (drawing->shields)
 		return user->shielded;
@@ -611,7 +612,7 @@ enough_shielded(const Drawing *drawing)
 	const TargetUsers *users = drawing->users;
 	int64		negatives = 0;
 
-	if (!drawing->shields || drawing->definition->n_objects == 0 || drawing->unseen < TARGET_ENOUGH_UNSEEN)
+	if (!drawing->shields || !drawing->has_object || drawing->unseen < TARGET_ENOUGH_UNSEEN)
 		return false;
 	for (int64 i = 0; i < users->n_drawn && negatives < drawing->unseen; i++)
 	{
@@ -682,11 +683,11 @@ copy_sample(const Drawing *drawing, Arena *arena, TargetSample *sample)
 
 /* See target_users.h. */
 void
-target_users_sample(TargetUsers *users, int target, const TargetDefinition *definition, Arena *arena,
-					TargetSample *sample)
+target_users_sample(TargetUsers *users, int target, const TargetDefinition *definition, bool has_object,
+					Arena *arena, TargetSample *sample)
 {
 	Drawing		drawing = {
-		.users = users, .target = target, .definition = definition,
+		.users = users, .target = target, .definition = definition, .has_object = has_object,
 		.shields = graph_run_shields(users->run, definition),
 		.object_hash = first_object_hash(users->graph, definition)
 	};

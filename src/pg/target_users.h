@@ -106,13 +106,13 @@ extern void target_users_read(TargetUsers *users, const char *candidates, const 
 extern int64 target_users_known(const TargetUsers *users, int target);
 
 /*
- * The sample of a target, in `arena`.  Negatives are those of the negatives relation, else
+ * The sample of a target, in `arena`; has_object: the graph knows one of its objects.  Negatives are those of the negatives relation, else
  * candidates that are not positive; the first in order, so that the choice does not depend
  * on the order of rows, nor on the other targets.  A positive is never a negative.  Where
  * the graph's training shielded enough positives from the target's objects, negatives are
  * shielded users as well: so vectors of both classes are alike in what they have not seen.
  */
 extern void target_users_sample(TargetUsers *users, int target, const TargetDefinition *definition,
-								Arena *arena, TargetSample *sample);
+								bool has_object, Arena *arena, TargetSample *sample);
 
 #endif
