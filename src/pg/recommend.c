@@ -15,6 +15,7 @@
 #include "pg/reader.h"
 #include "pg/result_rows.h"
 #include "pg/selection.h"
+#include "pg/user_objects.h"
 
 PG_FUNCTION_INFO_V1(behavpred_recommend);
 
@@ -31,39 +32,6 @@ typedef struct Recommendation
 	Dictionary	seen;
 	Selection	selection;
 } Recommendation;
-
-/* Row function: an object that the user has. */
-static void
-remember_object(void *argument, Datum *values, bool *nulls)
-{
-	Recommendation *recommendation = argument;
-	Key			key;
-
-	if (nulls[0])
-		return;
-	key = key_from_datum(recommendation->graph->object_key_type, values[0]);
-	dictionary_add(&recommendation->seen, &key);
-	bridge_check(recommendation->core, "recommending");
-}
-
-/* The user's own interactions. */
-static void
-read_seen(Recommendation *recommendation, Datum user)
-{
-	const GraphDefinition *graph = recommendation->graph;
-	char	   *condition;
-	char	   *query;
-	Oid		   *types;
-	Datum	   *values;
-	int			n;
-
-	graph_filtered_query(graph, "1", NULL, &n, &types, &values);
-	condition = psprintf("%s OPERATOR(pg_catalog.=) $%d", quote_identifier(graph->user_column), n + 1);
-	query = graph_filtered_query(graph, quote_identifier(graph->object_column), condition, &n, &types, &values);
-	types[n] = graph->user_key_type;
-	values[n++] = user;
-	source_read(graph->apply_row_security, query, n, types, values, remember_object, recommendation);
-}
 
 /* Refuse a vector that no training wrote. */
 static void
@@ -170,7 +138,7 @@ behavpred_recommend(PG_FUNCTION_ARGS)
 		recommendation.user = embedding_from_datum(PointerGetDatum(vector), &recommendation.width);
 		check_vector(&recommendation, recommendation.user, recommendation.width);
 		if (exclude_seen)
-			read_seen(&recommendation, user);
+			user_objects_read(graph, user, &recommendation.seen);
 		rank_objects(&recommendation, k);
 	}
 	return_rows(fcinfo, &recommendation);
