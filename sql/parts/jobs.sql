@@ -104,6 +104,32 @@ REVOKE EXECUTE ON PROCEDURE
   run_graph(text, int, int, int, int, int, int, float8, int, float8, int, float8, bigint, int, jsonb, float8, boolean, float8)
 FROM PUBLIC;
 
+CREATE PROCEDURE run_targets(
+  graph text DEFAULT NULL, targets text[] DEFAULT NULL,
+  model text DEFAULT 'logistic', hidden int[] DEFAULT NULL,
+  soft_weight float8 DEFAULT 0.5, seed_weights text DEFAULT 'isolation_forest',
+  negative_ratio float8 DEFAULT NULL, calibration text DEFAULT 'platt',
+  seed bigint DEFAULT NULL, threads int DEFAULT NULL, options jsonb DEFAULT NULL,
+  max_seconds float8 DEFAULT NULL)
+AS 'MODULE_PATHNAME', 'behavpred_run_targets' LANGUAGE C;
+
+COMMENT ON PROCEDURE run_targets(text, text[], text, int[], float8, text, float8, text, bigint, int, jsonb, float8) IS
+'train_targets() as a job: commits after every 16 targets, those first whose last training is longest ago. A target that cannot be trained is recorded as failed in the view runs and stops no other; it is an error when that is so of all. Not inside a transaction block or a function.
+graph, targets: the targets named, else all of the graph, else all of yours; the others are those of train_targets(), on which EXECUTE is needed as well. max_seconds: from 0 on; when they have passed, it stops after the 16 it is at, and the next call begins with those that are left.';
+
+REVOKE EXECUTE ON PROCEDURE
+  run_targets(text, text[], text, int[], float8, text, float8, text, bigint, int, jsonb, float8)
+FROM PUBLIC;
+
+CREATE PROCEDURE run_maintenance(keep_versions int DEFAULT 5, keep_runs int DEFAULT 100)
+AS 'MODULE_PATHNAME', 'behavpred_run_maintenance' LANGUAGE C;
+
+COMMENT ON PROCEDURE run_maintenance(int, int) IS
+'Throws away what is old, of what is yours: versions of models, runs, checkpoints that a later training has made useless. Not inside a transaction block or a function.
+keep_versions: how many of the latest versions of each target stay, from 1 on, default 5; the deployed version, and the one that rollback() goes back to, stay in any case. keep_runs: how many of the latest runs of each graph and target stay, from 1 on, default 100; so do those of vectors and models that are there.';
+
+REVOKE EXECUTE ON PROCEDURE run_maintenance(int, int) FROM PUBLIC;
+
 CREATE FUNCTION progress_slots()
 RETURNS TABLE (pid int, role name, graph text, target text, phase text, done bigint, total bigint,
                percent float8, eta float8, bytes bigint, started timestamptz)

@@ -190,3 +190,27 @@ job_record_failed(int64 run_id, double seconds, uint64 peak_bytes, const ErrorDa
 	if (fails_again(error))
 		drop_checkpoint(run_id);
 }
+
+/* See job_record.h. */
+void
+job_record_target_failed(const JobFailure *failure)
+{
+	Oid			types[] = {TEXTOID, TIMESTAMPTZOID, INT8OID, INT4OID, TEXTOID, TEXTOID};
+	Datum		values[] = {
+		CStringGetTextDatum(failure->target),
+		TimestampTzGetDatum(failure->started_at),
+		Int64GetDatum(failure->seed),
+		Int32GetDatum(failure->threads),
+		CStringGetTextDatum(failure->message),
+		CStringGetTextDatum(failure->code)
+	};
+
+	write_rows("WITH run AS (INSERT INTO behavpred.training_run (graph, target, owner, started_at, finished_at, "
+			   "status, seed, threads, options) SELECT graph, target, owner, $2, pg_catalog.clock_timestamp(), "
+			   "'failed', $3, $4, '{}' FROM behavpred.registered_target WHERE target OPERATOR(pg_catalog.=) $1 "
+			   "RETURNING run_id, owner, started_at, finished_at) "
+			   "INSERT INTO behavpred.training_job (run_id, owner, attempt_started_at, seconds, fingerprint, "
+			   "error_text, error_code) SELECT run_id, owner, started_at, "
+			   "EXTRACT(epoch FROM finished_at OPERATOR(pg_catalog.-) started_at), 0, $5, $6 FROM run",
+			   lengthof(types), types, values, NULL);
+}

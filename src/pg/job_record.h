@@ -57,4 +57,18 @@ extern void job_record_done(int64 run_id, double seconds, uint64 peak_bytes, con
  */
 extern void job_record_failed(int64 run_id, double seconds, uint64 peak_bytes, const ErrorData *error);
 
+/* A target of run_targets() that could not be trained. */
+typedef struct JobFailure
+{
+	const char *target;
+	TimestampTz started_at;
+	int64		seed;
+	int			threads;
+	const char *message;
+	const char *code;			/* SQLSTATE */
+} JobFailure;
+
+/* Write a run with status failed for it; nothing when there is no such target. */
+extern void job_record_target_failed(const JobFailure *failure);
+
 #endif

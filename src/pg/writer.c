@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "executor/spi.h"
 
 #include "pg/writer.h"
@@ -46,6 +47,28 @@ write_row_returning(const char *statement, int n_arguments, Oid *types, Datum *v
 		elog(ERROR, "a statement returned no row");
 	SPI_finish();
 	return DatumGetInt64(value);
+}
+
+/* Hand the rows of a statement to a function. */
+void
+write_rows_returning(const char *statement, int n_arguments, Oid *types, Datum *values, const char *nulls,
+					 RowFunction function, void *argument)
+{
+	TupleDesc	description;
+	Datum	   *row;
+	bool	   *row_nulls;
+
+	SPI_connect();
+	run_statement(statement, n_arguments, types, values, nulls);
+	description = SPI_tuptable->tupdesc;
+	row = palloc(description->natts * sizeof(Datum));
+	row_nulls = palloc(description->natts * sizeof(bool));
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		heap_deform_tuple(SPI_tuptable->vals[i], description, row, row_nulls);
+		function(argument, row, row_nulls);
+	}
+	SPI_finish();
 }
 
 /* A statement without parameters. */
