@@ -89,13 +89,13 @@ COMMENT ON FUNCTION privilege_on_target(name, text) IS
 'For policies: privilege_on() of a target whose graph is not at hand';
 
 -- Whoever may predict has to see the definitions and the model that he predicts with;
--- runs and their quality are for readers. A run of a graph tells the trainer of one of
--- its targets which edges that run has not seen.
+-- runs and their quality are for readers. The runs of a graph are for those of one of its
+-- targets as well: they tell which vectors a model fits, and which edges a run has not seen.
 CREATE POLICY granted_rows ON registered_graph FOR SELECT USING (privilege_near(owner, graph) >= 1);
 CREATE POLICY granted_rows ON registered_target FOR SELECT USING (privilege_on(owner, graph, target) >= 1);
 CREATE POLICY granted_rows ON trained_model FOR SELECT USING (privilege_on_target(owner, target) >= 1);
 CREATE POLICY granted_rows ON training_run FOR SELECT
-  USING (privilege_on(owner, graph, target) >= 2 OR target IS NULL AND privilege_near(owner, graph) >= 3);
+  USING (privilege_on(owner, graph, target) >= 2 OR target IS NULL AND privilege_near(owner, graph) >= 2);
 CREATE POLICY granted_rows ON training_epoch FOR SELECT
   USING (EXISTS (SELECT FROM training_run r WHERE r.run_id = training_epoch.run_id AND r.owner = training_epoch.owner));
 

@@ -252,6 +252,22 @@ $$;
 COMMENT ON FUNCTION grant_lacks(text, text, text, name) IS
 'For the view privileges: what a role that exists lacks on embedding tables and sources to use a grant';
 
+CREATE FUNCTION export_model(target text, version int DEFAULT NULL) RETURNS bytea
+AS 'MODULE_PATHNAME', 'behavpred_export_model' LANGUAGE C STABLE;
+
+COMMENT ON FUNCTION export_model(text, int) IS
+'A model with what another server needs to take it in by import_model(): which training of the graph it fits, numbers in a vector, quality, checksum. version: default the deployed one';
+
+CREATE FUNCTION import_model(
+  target text, exported bytea, deploy boolean DEFAULT true, other_run boolean DEFAULT false)
+RETURNS int
+AS 'MODULE_PATHNAME', 'behavpred_import_model' LANGUAGE C VOLATILE;
+
+COMMENT ON FUNCTION import_model(text, bytea, boolean, boolean) IS
+'Take in what export_model() gave as the next version of a target; returns the version. It must fit the graph''s present vectors, those of the very training that it was made on, as in a database restored from a dump. deploy: let it predict from now on. other_run: true vouches that the vectors are those of that training although the record of it is not here; vectors of another length are refused all the same';
+
+REVOKE EXECUTE ON FUNCTION import_model(text, bytea, boolean, boolean) FROM PUBLIC;
+
 CREATE VIEW privileges AS
 SELECT 'graph' AS kind, g.graph AS name, g.owner AS role, 'own' AS privilege, g.owner AS granted_by,
        g.created_at AS since, NULL::text[] AS lacks

@@ -7,7 +7,7 @@ CREATE TABLE model_deployment (
   deployment_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   target text NOT NULL REFERENCES registered_target ON DELETE CASCADE,
   version int NOT NULL,
-  action text NOT NULL CHECK (action IN ('train', 'deploy', 'rollback')),
+  action text NOT NULL CHECK (action IN ('train', 'import', 'deploy', 'rollback')),
   returns_to bigint,
   owner name NOT NULL DEFAULT current_user,
   deployed_by name NOT NULL DEFAULT session_user,

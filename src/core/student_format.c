@@ -8,104 +8,13 @@
  */
 #include "core/student_format.h"
 
+#include "core/byte_format.h"
+
 #include <math.h>
 #include <string.h>
 
 #define MAGIC "BPM1"
-#define MAGIC_LENGTH 4
 #define FORMAT_VERSION 1
-#define CHECKED_FROM 16			/* the checksum covers all that follows it */
-
-/* Remainders of CRC-32C (Castagnoli), reflected, for each byte. */
-static const uint32_t crc_table[256] = {
-	0x00000000, 0xF26B8303, 0xE13B70F7, 0x1350F3F4, 0xC79A971F, 0x35F1141C,
-	0x26A1E7E8, 0xD4CA64EB, 0x8AD958CF, 0x78B2DBCC, 0x6BE22838, 0x9989AB3B,
-	0x4D43CFD0, 0xBF284CD3, 0xAC78BF27, 0x5E133C24, 0x105EC76F, 0xE235446C,
-	0xF165B798, 0x030E349B, 0xD7C45070, 0x25AFD373, 0x36FF2087, 0xC494A384,
-	0x9A879FA0, 0x68EC1CA3, 0x7BBCEF57, 0x89D76C54, 0x5D1D08BF, 0xAF768BBC,
-	0xBC267848, 0x4E4DFB4B, 0x20BD8EDE, 0xD2D60DDD, 0xC186FE29, 0x33ED7D2A,
-	0xE72719C1, 0x154C9AC2, 0x061C6936, 0xF477EA35, 0xAA64D611, 0x580F5512,
-	0x4B5FA6E6, 0xB93425E5, 0x6DFE410E, 0x9F95C20D, 0x8CC531F9, 0x7EAEB2FA,
-	0x30E349B1, 0xC288CAB2, 0xD1D83946, 0x23B3BA45, 0xF779DEAE, 0x05125DAD,
-	0x1642AE59, 0xE4292D5A, 0xBA3A117E, 0x4851927D, 0x5B016189, 0xA96AE28A,
-	0x7DA08661, 0x8FCB0562, 0x9C9BF696, 0x6EF07595, 0x417B1DBC, 0xB3109EBF,
-	0xA0406D4B, 0x522BEE48, 0x86E18AA3, 0x748A09A0, 0x67DAFA54, 0x95B17957,
-	0xCBA24573, 0x39C9C670, 0x2A993584, 0xD8F2B687, 0x0C38D26C, 0xFE53516F,
-	0xED03A29B, 0x1F682198, 0x5125DAD3, 0xA34E59D0, 0xB01EAA24, 0x42752927,
-	0x96BF4DCC, 0x64D4CECF, 0x77843D3B, 0x85EFBE38, 0xDBFC821C, 0x2997011F,
-	0x3AC7F2EB, 0xC8AC71E8, 0x1C661503, 0xEE0D9600, 0xFD5D65F4, 0x0F36E6F7,
-	0x61C69362, 0x93AD1061, 0x80FDE395, 0x72966096, 0xA65C047D, 0x5437877E,
-	0x4767748A, 0xB50CF789, 0xEB1FCBAD, 0x197448AE, 0x0A24BB5A, 0xF84F3859,
-	0x2C855CB2, 0xDEEEDFB1, 0xCDBE2C45, 0x3FD5AF46, 0x7198540D, 0x83F3D70E,
-	0x90A324FA, 0x62C8A7F9, 0xB602C312, 0x44694011, 0x5739B3E5, 0xA55230E6,
-	0xFB410CC2, 0x092A8FC1, 0x1A7A7C35, 0xE811FF36, 0x3CDB9BDD, 0xCEB018DE,
-	0xDDE0EB2A, 0x2F8B6829, 0x82F63B78, 0x709DB87B, 0x63CD4B8F, 0x91A6C88C,
-	0x456CAC67, 0xB7072F64, 0xA457DC90, 0x563C5F93, 0x082F63B7, 0xFA44E0B4,
-	0xE9141340, 0x1B7F9043, 0xCFB5F4A8, 0x3DDE77AB, 0x2E8E845F, 0xDCE5075C,
-	0x92A8FC17, 0x60C37F14, 0x73938CE0, 0x81F80FE3, 0x55326B08, 0xA759E80B,
-	0xB4091BFF, 0x466298FC, 0x1871A4D8, 0xEA1A27DB, 0xF94AD42F, 0x0B21572C,
-	0xDFEB33C7, 0x2D80B0C4, 0x3ED04330, 0xCCBBC033, 0xA24BB5A6, 0x502036A5,
-	0x4370C551, 0xB11B4652, 0x65D122B9, 0x97BAA1BA, 0x84EA524E, 0x7681D14D,
-	0x2892ED69, 0xDAF96E6A, 0xC9A99D9E, 0x3BC21E9D, 0xEF087A76, 0x1D63F975,
-	0x0E330A81, 0xFC588982, 0xB21572C9, 0x407EF1CA, 0x532E023E, 0xA145813D,
-	0x758FE5D6, 0x87E466D5, 0x94B49521, 0x66DF1622, 0x38CC2A06, 0xCAA7A905,
-	0xD9F75AF1, 0x2B9CD9F2, 0xFF56BD19, 0x0D3D3E1A, 0x1E6DCDEE, 0xEC064EED,
-	0xC38D26C4, 0x31E6A5C7, 0x22B65633, 0xD0DDD530, 0x0417B1DB, 0xF67C32D8,
-	0xE52CC12C, 0x1747422F, 0x49547E0B, 0xBB3FFD08, 0xA86F0EFC, 0x5A048DFF,
-	0x8ECEE914, 0x7CA56A17, 0x6FF599E3, 0x9D9E1AE0, 0xD3D3E1AB, 0x21B862A8,
-	0x32E8915C, 0xC083125F, 0x144976B4, 0xE622F5B7, 0xF5720643, 0x07198540,
-	0x590AB964, 0xAB613A67, 0xB831C993, 0x4A5A4A90, 0x9E902E7B, 0x6CFBAD78,
-	0x7FAB5E8C, 0x8DC0DD8F, 0xE330A81A, 0x115B2B19, 0x020BD8ED, 0xF0605BEE,
-	0x24AA3F05, 0xD6C1BC06, 0xC5914FF2, 0x37FACCF1, 0x69E9F0D5, 0x9B8273D6,
-	0x88D28022, 0x7AB90321, 0xAE7367CA, 0x5C18E4C9, 0x4F48173D, 0xBD23943E,
-	0xF36E6F75, 0x0105EC76, 0x12551F82, 0xE03E9C81, 0x34F4F86A, 0xC69F7B69,
-	0xD5CF889D, 0x27A40B9E, 0x79B737BA, 0x8BDCB4B9, 0x988C474D, 0x6AE7C44E,
-	0xBE2DA0A5, 0x4C4623A6, 0x5F16D052, 0xAD7D5351
-};
-
-static uint32_t
-crc32c(const unsigned char *bytes, size_t length)
-{
-	uint32_t	crc = UINT32_MAX;
-
-	for (size_t i = 0; i < length; i++)
-		crc = (crc >> 8) ^ crc_table[(crc ^ bytes[i]) & 0xFF];
-	return ~crc;
-}
-
-/* Where the next number is written. */
-typedef struct Writer
-{
-	unsigned char *next;
-} Writer;
-
-static void
-write_number(Writer *writer, uint64_t number, int length)
-{
-	for (int i = 0; i < length; i++)
-		*writer->next++ = (unsigned char) (number >> (8 * i));
-}
-
-static void
-write_double(Writer *writer, double value)
-{
-	uint64_t	bits;
-
-	memcpy(&bits, &value, sizeof(bits));
-	write_number(writer, bits, 8);
-}
-
-static void
-write_floats(Writer *writer, const float *values, int64_t n)
-{
-	for (int64_t i = 0; i < n; i++)
-	{
-		uint32_t	bits;
-
-		memcpy(&bits, &values[i], sizeof(bits));
-		write_number(writer, bits, 4);
-	}
-}
 
 static uint32_t
 curve_points(const Student *student)
@@ -117,7 +26,7 @@ curve_points(const Student *student)
 static size_t
 encoded_size(int n_layers, uint32_t points, int64_t n_parameters)
 {
-	return CHECKED_FROM + 2 + 2 + 4 * ((size_t) n_layers + 1) + 4 * 8 + 4 +
+	return HEAD_LENGTH + 2 + 2 + 4 * ((size_t) n_layers + 1) + 4 * 8 + 4 +
 		8 * (size_t) points + 4 * (size_t) n_parameters;
 }
 
@@ -133,78 +42,34 @@ student_encode(const Student *student, void *bytes)
 {
 	size_t		length = student_encoded_size(student);
 	uint32_t	points = curve_points(student);
-	Writer		writer = {(unsigned char *) bytes + CHECKED_FROM};
+	ByteWriter	writer = {(unsigned char *) bytes + HEAD_LENGTH};
 
-	write_number(&writer, (uint64_t) student->n_layers, 2);
-	write_number(&writer, student->calibration, 2);
+	bytes_write_number(&writer, (uint64_t) student->n_layers, 2);
+	bytes_write_number(&writer, student->calibration, 2);
 	for (int layer = 0; layer <= student->n_layers; layer++)
-		write_number(&writer, (uint64_t) student->widths[layer], 4);
-	write_double(&writer, student->scale);
-	write_double(&writer, student->offset);
-	write_double(&writer, student->prior_shift);
-	write_double(&writer, student->base_rate);
-	write_number(&writer, points, 4);
-	write_floats(&writer, student->curve.thresholds, points);
-	write_floats(&writer, student->curve.values, points);
-	write_floats(&writer, student->parameters, student_parameter_count(student->n_layers, student->widths));
+		bytes_write_number(&writer, (uint64_t) student->widths[layer], 4);
+	bytes_write_double(&writer, student->scale);
+	bytes_write_double(&writer, student->offset);
+	bytes_write_double(&writer, student->prior_shift);
+	bytes_write_double(&writer, student->base_rate);
+	bytes_write_number(&writer, points, 4);
+	bytes_write_floats(&writer, student->curve.thresholds, points);
+	bytes_write_floats(&writer, student->curve.values, points);
+	bytes_write_floats(&writer, student->parameters, student_parameter_count(student->n_layers, student->widths));
 
-	memcpy(bytes, MAGIC, MAGIC_LENGTH);
-	writer.next = (unsigned char *) bytes + MAGIC_LENGTH;
-	write_number(&writer, FORMAT_VERSION, 4);
-	write_number(&writer, length, 4);
-	write_number(&writer, crc32c((unsigned char *) bytes + CHECKED_FROM, length - CHECKED_FROM), 4);
-}
-
-/*
- * What is left to read.  Reading past the end gives zeros and sets `short_of_bytes`, so
- * that a row of reads may be checked once.
- */
-typedef struct Reader
-{
-	Core	   *core;
-	const unsigned char *next;
-	size_t		left;
-	bool		short_of_bytes;
-} Reader;
-
-static uint64_t
-read_number(Reader *reader, int length)
-{
-	uint64_t	number = 0;
-
-	if (reader->left < (size_t) length)
-	{
-		reader->short_of_bytes = true;
-		reader->left = 0;
-		return 0;
-	}
-	for (int i = 0; i < length; i++)
-		number |= (uint64_t) reader->next[i] << (8 * i);
-	reader->next += length;
-	reader->left -= (size_t) length;
-	return number;
-}
-
-static double
-read_double(Reader *reader)
-{
-	uint64_t	bits = read_number(reader, 8);
-	double		value;
-
-	memcpy(&value, &bits, sizeof(value));
-	return value;
+	bytes_write_head(bytes, MAGIC, FORMAT_VERSION, length);
 }
 
 /* Read `n` numbers, which are known to be there; a refusal when one is not finite. */
 static CoreStatus
-read_floats(Reader *reader, Arena *arena, int64_t n, const char *what, float **values)
+read_floats(ByteReader *reader, Arena *arena, int64_t n, const char *what, float **values)
 {
 	*values = arena_floats(arena, (size_t) n);
 	if (*values == NULL)
 		return reader->core->status;
 	for (int64_t i = 0; i < n; i++)
 	{
-		uint32_t	bits = (uint32_t) read_number(reader, 4);
+		uint32_t	bits = (uint32_t) bytes_read_number(reader, 4);
 
 		memcpy(&(*values)[i], &bits, sizeof(bits));
 		if (!isfinite((*values)[i]))
@@ -213,39 +78,13 @@ read_floats(Reader *reader, Arena *arena, int64_t n, const char *what, float **v
 	return CORE_OK;
 }
 
-/* Magic, version, length and checksum. */
-static CoreStatus
-read_head(Reader *reader, const unsigned char *bytes, size_t length)
-{
-	Core	   *core = reader->core;
-	uint64_t	version;
-	uint64_t	stored_length;
-	uint64_t	stored_crc;
-
-	if (length < CHECKED_FROM || memcmp(bytes, MAGIC, MAGIC_LENGTH) != 0)
-		return core_fail(core, CORE_CORRUPT, "%zu bytes do not start as a model does", length);
-	read_number(reader, MAGIC_LENGTH);
-	version = read_number(reader, 4);
-	stored_length = read_number(reader, 4);
-	stored_crc = read_number(reader, 4);
-	if (version != FORMAT_VERSION)
-		return core_fail(core, CORE_CORRUPT, "the format version is %llu, this program reads %d",
-						 (unsigned long long) version, FORMAT_VERSION);
-	if (stored_length != length)
-		return core_fail(core, CORE_CORRUPT, "there are %zu bytes, the model says %llu",
-						 length, (unsigned long long) stored_length);
-	if (stored_crc != crc32c(bytes + CHECKED_FROM, length - CHECKED_FROM))
-		return core_fail(core, CORE_CORRUPT, "the checksum does not fit the %zu bytes", length);
-	return CORE_OK;
-}
-
 /* Layers and widths. */
 static CoreStatus
-read_shape(Reader *reader, Student *student)
+read_shape(ByteReader *reader, Student *student)
 {
 	Core	   *core = reader->core;
-	uint64_t	layers = read_number(reader, 2);
-	uint64_t	calibration = read_number(reader, 2);
+	uint64_t	layers = bytes_read_number(reader, 2);
+	uint64_t	calibration = bytes_read_number(reader, 2);
 
 	if (layers < 1 || layers > STUDENT_MAX_HIDDEN + 1)
 		return core_fail(core, CORE_CORRUPT, "the model has %llu layers, there may be 1 .. %d",
@@ -256,7 +95,7 @@ read_shape(Reader *reader, Student *student)
 	student->calibration = (CalibrationKind) calibration;
 	for (int layer = 0; layer <= student->n_layers; layer++)
 	{
-		uint64_t	width = read_number(reader, 4);
+		uint64_t	width = bytes_read_number(reader, 4);
 		uint64_t	most = layer == 0 ? STUDENT_MAX_WIDTH :
 			layer == student->n_layers ? 1 : STUDENT_MAX_HIDDEN_WIDTH;
 
@@ -270,17 +109,17 @@ read_shape(Reader *reader, Student *student)
 
 /* The four doubles and the number of curve points; then the length is fully known. */
 static CoreStatus
-read_calibration(Reader *reader, size_t length, Student *student)
+read_calibration(ByteReader *reader, size_t length, Student *student)
 {
 	Core	   *core = reader->core;
 	int64_t		n_parameters = student_parameter_count(student->n_layers, student->widths);
 	uint32_t	points;
 
-	student->scale = read_double(reader);
-	student->offset = read_double(reader);
-	student->prior_shift = read_double(reader);
-	student->base_rate = read_double(reader);
-	points = (uint32_t) read_number(reader, 4);
+	student->scale = bytes_read_double(reader);
+	student->offset = bytes_read_double(reader);
+	student->prior_shift = bytes_read_double(reader);
+	student->base_rate = bytes_read_double(reader);
+	points = (uint32_t) bytes_read_number(reader, 4);
 	if (!isfinite(student->scale) || !isfinite(student->offset) || !isfinite(student->prior_shift) ||
 		!(student->base_rate >= 0.0 && student->base_rate <= 1.0))
 		return core_fail(core, CORE_CORRUPT, "scale %g, offset %g, prior shift %g or base rate %g is out of range",
@@ -313,10 +152,10 @@ check_curve(Core *core, const IsotonicCurve *curve)
 CoreStatus
 student_decode(Core *core, Arena *arena, const void *bytes, size_t length, Student *student)
 {
-	Reader		reader = {core, bytes, length, false};
+	ByteReader	reader = {core, bytes, length, false};
 
 	*student = (Student) {0};
-	if (read_head(&reader, bytes, length) != CORE_OK ||
+	if (bytes_read_head(&reader, bytes, length, MAGIC, FORMAT_VERSION, "model") != CORE_OK ||
 		read_shape(&reader, student) != CORE_OK ||
 		read_calibration(&reader, length, student) != CORE_OK ||
 		read_floats(&reader, arena, student->curve.n_points, "curve threshold", &student->curve.thresholds) != CORE_OK ||

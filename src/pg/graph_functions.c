@@ -255,7 +255,7 @@ behavpred_drop_graph(PG_FUNCTION_ARGS)
 	Oid			type = TEXTOID;
 	Datum		value = PG_GETARG_DATUM(0);
 
-	graph_lock(definition);
+	graph_lock_for_drop(definition);
 	drop_embedding_table(definition->user_embeddings);
 	drop_embedding_table(definition->object_embeddings);
 	write_rows("DELETE FROM behavpred.registered_graph WHERE graph OPERATOR(pg_catalog.=) $1",

@@ -13,6 +13,7 @@
 #include "miscadmin.h"
 #include "storage/lock.h"
 #include "utils/builtins.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "pg/graph_lock.h"
@@ -21,6 +22,7 @@
 
 #define GRAPH_CLASS 0x62706772	/* "bpgr" */
 #define TARGET_CLASS 0x62707467	/* "bptg" */
+#define USE_CLASS 0x62707573	/* "bpus": targets of a graph are worked on */
 #define TWO_KEYS 2				/* how pg_locks marks advisory locks with two keys */
 
 /* Who holds a lock. */
@@ -72,13 +74,59 @@ holder_since(const Holder *holder)
 	return started == 0 ? "" : psprintf(" since %s", timestamptz_to_str(started));
 }
 
+/* What a refusal says. */
+typedef struct LockWords
+{
+	const char *kind;
+	const char *state;			/* of the object */
+	const char *query;			/* one row while it is there */
+} LockWords;
+
+static const LockWords graph_words = {
+	"graph", "is being trained or dropped by another session",
+	"SELECT 1 FROM behavpred.registered_graph WHERE graph OPERATOR(pg_catalog.=) $1"
+};
+
+static const LockWords target_words = {
+	"target", "is being trained or dropped by another session",
+	"SELECT 1 FROM behavpred.registered_target WHERE target OPERATOR(pg_catalog.=) $1"
+};
+
+static const LockWords held_words = {
+	"graph", "is in use by another session, which works on one of its targets, or drops it", NULL
+};
+
+/* Nothing to do for a row. */
+static void
+ignore_row(void *argument, Datum *values, bool *nulls)
+{
+}
+
+/* The definition was read before the lock was there: a drop may have come in between. */
+static void
+check_still_there(const LockWords *words, const char *name)
+{
+	Oid			type = TEXTOID;
+	Datum		value = CStringGetTextDatum(name);
+	uint64		rows;
+
+	PushActiveSnapshot(GetLatestSnapshot());
+	rows = read_rows(words->query, 1, &type, &value, NULL, ignore_row, NULL);
+	PopActiveSnapshot();
+	if (rows == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("%s \"%s\" was dropped by another session meanwhile", words->kind, name),
+				 errhint("Create it again with behavpred.create_%s().", words->kind)));
+}
+
 /* The lock is taken: say by whom. */
 static void
-refuse(const char *kind, const char *name, const Holder *holder)
+refuse(const LockWords *words, const char *name, const Holder *holder)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_IN_USE),
-			 errmsg("%s \"%s\" is being trained or dropped by another session", kind, name),
+			 errmsg("%s \"%s\" %s", words->kind, name, words->state),
 			 holder->pid == 0 ? errdetail("That session has just ended.") :
 			 errdetail("Process %d of role \"%s\" has its lock%s.", holder->pid, NameStr(holder->role),
 					   holder_since(holder)),
@@ -99,29 +147,30 @@ lock_tag(int class, const char *name)
 
 /* Take a lock until the end of the transaction or of the session, or say who has it. */
 static void
-take_lock(int class, const char *kind, const char *name, bool for_session)
+take_lock(int class, LOCKMODE mode, const LockWords *words, const char *name, bool for_session)
 {
 	LOCKTAG		tag = lock_tag(class, name);
 	Holder		holder;
 
-	if (LockAcquire(&tag, ExclusiveLock, for_session, true) != LOCKACQUIRE_NOT_AVAIL)
+	if (LockAcquire(&tag, mode, for_session, true) != LOCKACQUIRE_NOT_AVAIL)
 		return;
 	holder = lock_holder(class, tag.locktag_field3);
-	refuse(kind, name, &holder);
+	refuse(words, name, &holder);
 }
 
 /* See graph_lock.h. */
 void
 graph_lock(const GraphDefinition *definition)
 {
-	take_lock(GRAPH_CLASS, "graph", definition->name, false);
+	take_lock(GRAPH_CLASS, ExclusiveLock, &graph_words, definition->name, false);
+	check_still_there(&graph_words, definition->name);
 }
 
 /* See graph_lock.h. */
 void
 graph_lock_for_session(const char *graph)
 {
-	take_lock(GRAPH_CLASS, "graph", graph, true);
+	take_lock(GRAPH_CLASS, ExclusiveLock, &graph_words, graph, true);
 }
 
 /* See graph_lock.h. */
@@ -135,7 +184,24 @@ graph_unlock_for_session(const char *graph)
 
 /* See graph_lock.h. */
 void
+graph_hold(const GraphDefinition *definition)
+{
+	take_lock(USE_CLASS, ShareLock, &held_words, definition->name, false);
+	check_still_there(&graph_words, definition->name);
+}
+
+/* See graph_lock.h. */
+void
+graph_lock_for_drop(const GraphDefinition *definition)
+{
+	graph_lock(definition);
+	take_lock(USE_CLASS, ExclusiveLock, &held_words, definition->name, false);
+}
+
+/* See graph_lock.h. */
+void
 target_lock(const TargetDefinition *definition)
 {
-	take_lock(TARGET_CLASS, "target", definition->name, false);
+	take_lock(TARGET_CLASS, ExclusiveLock, &target_words, definition->name, false);
+	check_still_there(&target_words, definition->name);
 }

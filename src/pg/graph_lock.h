@@ -13,6 +13,7 @@
 /*
  * Take the graph's lock until the end of the transaction, without waiting:
  * ERRCODE_OBJECT_IN_USE with the process that holds it, its role, and since when.
+ * ERRCODE_UNDEFINED_OBJECT when it was dropped since the definition was read.
  */
 extern void graph_lock(const GraphDefinition *definition);
 
@@ -23,7 +24,16 @@ extern void graph_lock(const GraphDefinition *definition);
 extern void graph_lock_for_session(const char *graph);
 extern void graph_unlock_for_session(const char *graph);
 
-/* The same for a target. */
+/*
+ * Keep the graph from being dropped, which many sessions can do at a time: for what works on
+ * its targets, whose rows refer to its own.
+ */
+extern void graph_hold(const GraphDefinition *definition);
+
+/* The lock, when nobody else keeps it from being dropped. */
+extern void graph_lock_for_drop(const GraphDefinition *definition);
+
+/* The lock of a target. */
 extern void target_lock(const TargetDefinition *definition);
 
 #endif

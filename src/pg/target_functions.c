@@ -260,6 +260,7 @@ behavpred_create_target(PG_FUNCTION_ARGS)
 				 errdetail("It needs users who did it: those of an object, or those of a relation."),
 				 errhint("SELECT behavpred.create_target(%s, %s, object => '42');",
 						 quote_literal_cstr(target.name), quote_literal_cstr(target.graph))));
+	graph_hold(graph);
 	if (target.seeds == NULL)
 		check_objects(graph, target.n_objects, target.objects);
 	register_target(&target);

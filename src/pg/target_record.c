@@ -135,7 +135,7 @@ shall_deploy(const TargetTraining *training)
 StoredModel
 target_model_store(const TargetTraining *training)
 {
-	char	   *metrics = metrics_json(training);
+	const char *metrics = training->metrics != NULL ? training->metrics : metrics_json(training);
 	StoredModel stored = {.version = training->versions->latest + 1};
 	TrainingRun run = {
 		.graph = training->graph->name,
@@ -151,9 +151,10 @@ target_model_store(const TargetTraining *training)
 
 	stored.run_id = training_run_write(&run);
 	write_model(training, metrics, &stored);
-	held_out_store(training, stored.version);
+	if (training->quality != NULL)
+		held_out_store(training, stored.version);
 	stored.deployed = shall_deploy(training);
 	if (stored.deployed)
-		deployment_write(training->target, stored.version, "train");
+		deployment_write(training->target, stored.version, training->metrics == NULL ? "train" : "import");
 	return stored;
 }

@@ -33,8 +33,9 @@ typedef struct TargetTraining
 	const TargetDefinition *target;
 	const GraphDefinition *graph;
 	const Student *student;
-	const TargetQuality *quality;
+	const TargetQuality *quality;	/* NULL when metrics are given */
 	const TargetSample *sample;
+	const char *metrics;		/* JSON of a model that was measured elsewhere, else NULL */
 	const char *options;		/* JSON */
 	bool		teacher_is_object;	/* else what the seeds have in common stands for one */
 	TimestampTz started_at;

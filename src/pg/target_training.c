@@ -280,6 +280,7 @@ read_shared(void *argument)
 
 	batch->graph = graph_definition_trained(first->graph);
 	bridge_show(batch->core, first->graph, batch->alone ? first->name : NULL);
+	graph_hold(batch->graph);
 	batch->run = graph_run_read(batch->graph);
 	target_users_open(&batch->users, &batch->arena, batch->graph, &batch->run, &options, batch->n);
 	for (int t = 0; t < batch->n; t++)

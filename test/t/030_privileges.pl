@@ -79,6 +79,10 @@ my %verbs = (
 	'train_target'       => q{SELECT FROM behavpred.train_target('likes_5')},
 	'train other target' => q{SELECT FROM behavpred.train_target('likes_6')},
 	'train_graph'        => q{SELECT FROM behavpred.train_graph('shop', dimension => 8, factors => 2, epochs => 0)},
+	'train_targets'      => q{SELECT FROM behavpred.train_targets(targets => '{likes_5}') WHERE run_id IS NOT NULL},
+	'deploy'             => q{SELECT behavpred.deploy('likes_5', 1)},
+	'export_model'       => q{SELECT behavpred.export_model('likes_5')},
+	'import_model'       => q{SELECT behavpred.import_model('likes_5', behavpred.export_model('likes_5'))},
 	'create_target'      => q{SELECT behavpred.create_target('mine', 'shop', object => '7')},
 	'drop_target'        => q{SELECT behavpred.drop_target('likes_5')},
 	'drop_graph'         => q{SELECT behavpred.drop_graph('shop')},
@@ -109,7 +113,7 @@ view training_log   1     0         0      0       1            1             0 
 view graphs         1     0         0      0       1            1             0      0     0        1
 view privileges     8     1         1      1       1            1             1      0     0        8
 table of models     1     1         1      1       1            1             1      0     0        1
-table of runs       2     0         1      2       2            2             1      0     0        2
+table of runs       2     0         2      2       2            2             2      0     0        2
 table of grants     5     1         1      1       1            1             1      0     0        5
 embedding           1     1         1      1       1            1             1      42704 42704    1
 object_embedding    1     42501     1      1       1            1             1      42704 42704    1
@@ -120,6 +124,10 @@ evaluate_graph      1     42501     42501  42501   1            1             42
 train_target        1     42501     42501  1       42501        1             42501  42704 42704    42501
 train other target  1     42704     42704  42704   42501        1             42704  42704 42704    42501
 train_graph         1     42501     42501  42501   42501        1             42501  42704 42704    42501
+train_targets       1     0         0      1       0            1             0      0     0        0
+deploy              1     42501     42501  1       42501        1             42501  42704 42704    42501
+export_model        1     42501     1      1       1            1             1      42704 42704    1
+import_model        1     42501     42501  1       42501        1             42501  42704 42704    42501
 create_target       1     42501     42501  42501   42501        42501         42501  42704 42704    42501
 drop_target         1     42501     42501  42501   42501        42501         42501  42704 42704    42501
 drop_graph          1     42501     42501  42501   42501        42501         42501  42704 42704    42501
@@ -148,7 +156,7 @@ is_deeply([ sort keys %told ], [ sort keys %verbs ], 'and a row for each verb');
 foreach my $i (0 .. $#roles)
 {
 	my $statement = join ', ', map { "attempt(\$x\$$verbs{$_}\$x\$)" } sort keys %verbs;
-	my @answers = split /\|/, as_role($roles[$i], "SELECT $statement");
+	my @answers = split /\|/, scalar as_role($roles[$i], "SELECT $statement");
 
 	foreach my $verb (sort keys %verbs)
 	{
