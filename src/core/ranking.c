@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "core/kernels.h"
+#include "core/vectors.h"
 
 #define BLOCK_QUERIES 128
 #define PANEL_OBJECTS 2048		/* 128 x 2048 scores are 1 MB */
@@ -139,6 +140,43 @@ ranking_top(Core *core, Arena *arena, const Vectors *queries, const Vectors *obj
 	arena_release(arena, task.scores);
 	arena_release(arena, task.positions);
 	return core->status;
+}
+
+/* Put entry i of a list to its place among those before it. */
+static void
+sort_in(int i, int32_t *objects, double *scores)
+{
+	int32_t		object = objects[i];
+	double		score = scores[i];
+
+	for (; i > 0 && (scores[i - 1] < score || (scores[i - 1] == score && objects[i - 1] > object)); i--)
+	{
+		objects[i] = objects[i - 1];
+		scores[i] = scores[i - 1];
+	}
+	objects[i] = object;
+	scores[i] = score;
+}
+
+/* See ranking.h. */
+void
+ranking_refine(const Vectors *queries, const Vectors *objects, int k, int32_t *top_objects, double *scores)
+{
+	int			width = queries->width;
+
+	for (int64_t query = 0; query < queries->count; query++)
+	{
+		int32_t    *list = top_objects + query * k;
+		double	   *list_scores = scores + query * k;
+
+		for (int i = 0; i < k; i++)
+		{
+			list_scores[i] = list[i] < 0 ? -INFINITY :
+				vectors_dot(queries->values + query * width, objects->values + (int64_t) list[i] * width, width);
+			if (list[i] >= 0)
+				sort_in(i, list, list_scores);
+		}
+	}
 }
 
 /* True when the ascending list holds the item. */

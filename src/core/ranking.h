@@ -33,6 +33,10 @@ typedef struct Lists
 extern CoreStatus ranking_top(Core *core, Arena *arena, const Vectors *queries, const Vectors *objects,
 							  const Lists *masked, int k, int32_t *top_objects, float *top_scores);
 
+/* Score the lists (count x k) anew in double precision and order them by it, ties by the smaller number. */
+extern void ranking_refine(const Vectors *queries, const Vectors *objects, int k, int32_t *top_objects,
+						   double *scores);
+
 /* Bytes that ranking_top() takes for a while. */
 extern size_t ranking_scratch_bytes(int threads);
 

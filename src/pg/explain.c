@@ -12,7 +12,6 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 
-#include "core/encoder.h"
 #include "core/explanation.h"
 #include "pg/bridge.h"
 #include "pg/deployed_model.h"
@@ -20,10 +19,10 @@
 #include "pg/embedding_storage.h"
 #include "pg/keys.h"
 #include "pg/model_cache.h"
-#include "pg/reader.h"
 #include "pg/result_rows.h"
 #include "pg/target_definition.h"
 #include "pg/user_objects.h"
+#include "pg/vector_layout.h"
 #include "pg/wording.h"
 
 PG_FUNCTION_INFO_V1(behavpred_explain);
@@ -45,36 +44,6 @@ typedef struct Explaining
 	int64		n_vectors;
 	double	   *shares;			/* n_vectors x factors */
 } Explaining;
-
-/* ---- the vector -------------------------------------------------------------------------- */
-
-/* Row function: dimension and factors of the training of the graph. */
-static void
-keep_layout(void *argument, Datum *values, bool *nulls)
-{
-	VectorLayout *layout = argument;
-	int			dimension = nulls[0] ? 0 : DatumGetInt32(values[0]);
-	int			factors = nulls[1] ? 0 : DatumGetInt32(values[1]);
-
-	if (dimension < 1 || dimension >= layout->width || factors < 1 || dimension % factors != 0)
-		return;
-	layout->dimension = dimension;
-	layout->factors = factors;
-}
-
-/* How the numbers of the graph's vectors are to be read: one factor when its run is not to be seen. */
-static void
-read_layout(Explaining *explaining, int width)
-{
-	Oid			type = INT8OID;
-	Datum		run = Int64GetDatum(explaining->graph->trained_run);
-
-	explaining->layout = (VectorLayout) {width, Max(width - ENCODER_EXTRA_NUMBERS, 1), 1};
-	read_rows("SELECT (options OPERATOR(pg_catalog.->>) 'dimension')::pg_catalog.int4, "
-			  "(options OPERATOR(pg_catalog.->>) 'factors')::pg_catalog.int4 "
-			  "FROM behavpred.training_run WHERE run_id OPERATOR(pg_catalog.=) $1",
-			  1, &type, &run, NULL, keep_layout, &explaining->layout);
-}
 
 /* ---- the user's interactions ------------------------------------------------------------- */
 
@@ -266,7 +235,7 @@ behavpred_explain(PG_FUNCTION_ARGS)
 	model_check_vector(explaining.student, explaining.user, width);
 	explaining.core = bridge_open(1);
 	arena_open(&explaining.arena, explaining.core);
-	read_layout(&explaining, width);
+	explaining.layout = vector_layout_read(explaining.graph, width);
 	explanation_make(explaining.core, &explaining.arena, explaining.student, &explaining.layout, explaining.user,
 					 &explaining.explanation);
 	bridge_check(explaining.core, "explaining");

@@ -281,6 +281,24 @@ quality_of_nothing_is_not_a_number(void **state)
 	assert_true(isnan(quality.ndcg));
 }
 
+/* In double precision, best first, ties by the smaller number, empty places last. */
+static void
+refined_lists_are_in_order(void **state)
+{
+	const float query[] = {1, 1e-4f};
+	const float values[] = {1, 2e-4f, 3, 0, 1, 3e-4f, 3, 0};
+	int32_t		top[] = {0, 2, 3, 1, -1};
+	const int32_t expected[] = {1, 3, 2, 0, -1};
+	double		scores[5];
+
+	(void) state;
+	ranking_refine(&(Vectors) {1, 2, query}, &(Vectors) {4, 2, values}, 5, top, scores);
+	assert_memory_equal(top, expected, sizeof(top));
+	assert_true(scores[0] == 3 && scores[1] == 3 && scores[2] > scores[3]);
+	assert_close(scores[3], 1 + (double) 1e-4f * (double) 2e-4f, 1e-15);
+	assert_true(scores[4] == -INFINITY);
+}
+
 int
 main(void)
 {
@@ -291,6 +309,7 @@ main(void)
 		cmocka_unit_test(quality_is_what_a_hand_computes),
 		cmocka_unit_test(perfect_ranking_has_quality_one),
 		cmocka_unit_test(quality_of_nothing_is_not_a_number),
+		cmocka_unit_test(refined_lists_are_in_order),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
