@@ -1,6 +1,7 @@
 /*
  * encoder_training.h
- *		What one training of the encoder holds; for encoder.c and encoder_checkpoint.c.
+ *		What one training of the encoder holds; for encoder.c, encoder_checkpoint.c and
+ *		encoder_time.c.
  */
 #ifndef BEHAVPRED_ENCODER_TRAINING_H
 #define BEHAVPRED_ENCODER_TRAINING_H

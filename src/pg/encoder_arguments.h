@@ -10,7 +10,7 @@
 #include "fmgr.h"
 
 #include "core/encoder.h"
-#include "pg/graph_loading.h"
+#include "pg/graph_definition.h"
 
 /* The arguments of train_graph(), by position. */
 enum
@@ -29,9 +29,5 @@ extern void encoder_arguments_read(FunctionCallInfo fcinfo, Core *core, const Gr
 
 /* All options as a JSON object. */
 extern char *encoder_options_json(EncoderOptions *options);
-
-/* Refuse work that needs more than behavpred.max_memory, and say what would fit. */
-extern void encoder_memory_check(Core *core, const GraphDefinition *definition, const LoadedGraph *loaded,
-								 const EncoderOptions *options);
 
 #endif

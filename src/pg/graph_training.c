@@ -22,6 +22,7 @@
 #include "pg/graph_lock.h"
 #include "pg/graph_training.h"
 #include "pg/result_rows.h"
+#include "pg/training_memory.h"
 #include "pg/training_record.h"
 #include "pg/writer.h"
 
@@ -98,7 +99,7 @@ graph_training_load(FunctionCallInfo fcinfo, Training *training)
 										   training->options.seed);
 	training->targets = target_objects_mark(&training->arena, training->definition, loaded);
 	encoder_arguments_read(fcinfo, training->core, training->definition, &loaded->graph, &training->options);
-	encoder_memory_check(training->core, training->definition, loaded, &training->options);
+	training_memory_check(training->core, training->definition, loaded, &training->options);
 	training->epochs = palloc_extended(Max(training->options.epochs, 1) * sizeof(EncoderEpoch),
 									   MCXT_ALLOC_HUGE);
 }
