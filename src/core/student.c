@@ -14,6 +14,9 @@
 #define MOST_BATCH 65536
 #define AUTOMATIC_RIDGE 10.0
 #define MOST_AUTOMATIC_RIDGE 1.0
+#define ANCHORED_RIDGE 3.0
+#define ANCHORED_SHARE 2.0
+#define ANCHOR_RIDGE 1e-6		/* of the anchor itself: only to keep it finite */
 #define MOST_ROUNDS 100000		/* of iterations and epochs */
 
 /* A column that varies by less than rounding moves its mean is constant in all but noise. */
@@ -37,6 +40,7 @@ student_defaults(StudentOptions *options)
 		.soft_weight = 0.5f,
 		.soft_temperature = 1.0f,
 		.ridge = STUDENT_RIDGE_AUTOMATIC,
+		.anchored = true,
 		.iterations = 100,
 		.epochs = 60,
 		.batch_size = 256,
@@ -136,15 +140,25 @@ check_labels(Core *core, const StudentSamples *samples, LabelSums *sums)
 	return CORE_OK;
 }
 
+/* Only soft labels make an anchor, and only of a logistic student. */
+static bool
+is_anchored(const StudentOptions *options, const StudentSamples *samples)
+{
+	return options->anchored && options->kind == STUDENT_LOGISTIC &&
+		samples->soft_labels != NULL && options->soft_weight > 0.0f;
+}
+
 /* The ridge asked for, or one that suits the number of samples. */
 static double
-resolve_ridge(const StudentOptions *options, const LabelSums *sums)
+resolve_ridge(const StudentOptions *options, const StudentSamples *samples, const LabelSums *sums)
 {
 	double		rarer = fmin(sums->weights[0] * sums->weights[0] / sums->squares[0],
 							 sums->weights[1] * sums->weights[1] / sums->squares[1]);
 
 	if (options->ridge != STUDENT_RIDGE_AUTOMATIC)
 		return options->ridge;
+	if (is_anchored(options, samples))
+		return fmin(ANCHORED_RIDGE / rarer + ANCHORED_SHARE * rarer / (double) samples->n, MOST_AUTOMATIC_RIDGE);
 	return fmin(AUTOMATIC_RIDGE / rarer, MOST_AUTOMATIC_RIDGE);
 }
 
@@ -287,6 +301,26 @@ shape_network(const StudentOptions *options, int width, Student *student)
 	student->widths[n_hidden + 1] = 1;
 }
 
+/* Logistic; when anchored, first what the soft labels alone say. */
+static CoreStatus
+fit_logistic(StudentFit *fit, size_t count, double *parameters)
+{
+	StudentFit	teacher = *fit;
+	double	   *anchor;
+
+	if (!fit->options->anchored || fit->soft_scale == 0.0)
+		return student_fit_logistic(fit, parameters);
+	anchor = arena_doubles(fit->scratch, count);
+	if (anchor == NULL)
+		return fit->core->status;
+	teacher.hard_scale = 0.0;
+	teacher.ridge = ANCHOR_RIDGE;
+	if (student_fit_logistic(&teacher, anchor) != CORE_OK)
+		return fit->core->status;
+	fit->anchor = anchor;
+	return student_fit_logistic(fit, parameters);
+}
+
 /* Everything after the checks; the caller owns the workers and the scratch arena. */
 static CoreStatus
 fit_student(StudentFit *fit, const StudentSamples *samples, Arena *arena, Student *student)
@@ -302,7 +336,7 @@ fit_student(StudentFit *fit, const StudentSamples *samples, Arena *arena, Studen
 		return core->status;
 	fit->inputs = standardiser.inputs;
 	if (fit->options->kind == STUDENT_LOGISTIC)
-		student_fit_logistic(fit, parameters);
+		fit_logistic(fit, count, parameters);
 	else
 		student_fit_mlp(fit, student, parameters);
 	if (core->status != CORE_OK)
@@ -333,7 +367,7 @@ student_train(Core *core, Arena *arena, const StudentSamples *samples,
 						 (long long) samples->n, samples->width, STUDENT_MAX_WIDTH);
 	if (check_options(core, options) != CORE_OK || check_labels(core, samples, &sums) != CORE_OK)
 		return core->status;
-	fit.ridge = resolve_ridge(options, &sums);
+	fit.ridge = resolve_ridge(options, samples, &sums);
 	scale_losses(&fit, samples, &sums);
 	shape_network(options, samples->width, student);
 

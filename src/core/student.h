@@ -5,10 +5,12 @@
  *
  * Loss = (1 - soft_weight) * sum_i w_i CE(p_i, y_i) / sum_i w_i
  *		+ soft_weight * temperature^2 * mean_i CE(sigmoid(f_i / temperature), q_i)
- *		+ ridge / 2 * |parameters on standardised inputs, without the intercepts|^2
+ *		+ ridge / 2 * |parameters on standardised inputs, without the intercepts, - anchor|^2
  * with hard labels y, soft labels q from the graph network, and weights w: seeds by how
- * sparse their surroundings are (CN112581191 claim 1), others 1.  A constant input is
- * harmless: it gets weight 0.
+ * sparse their surroundings are (CN112581191 claim 1), others 1.  The anchor is 0, or for
+ * an anchored logistic student what soft labels alone would make of it: hard labels then
+ * correct the teacher as far as there are enough of them.  A constant input is harmless:
+ * it gets weight 0.
  */
 #ifndef BEHAVPRED_STUDENT_H
 #define BEHAVPRED_STUDENT_H
@@ -39,7 +41,8 @@ typedef struct StudentSamples
 /*
  * 10 over the number of samples in the rarer class (effective: (sum of weights)^2 / sum of
  * squared weights), at most 1.  Our choice: with 20 positives a model needs a strong hand,
- * with thousands hardly any.
+ * with thousands hardly any.  Anchored: 3 over that number, and twice the class's share of
+ * all samples, because a seed list may be one-sided however long it is.
  */
 #define STUDENT_RIDGE_AUTOMATIC (-1.0f)
 
@@ -51,6 +54,7 @@ typedef struct StudentOptions
 	float		soft_weight;	/* lambda in [0, 1] */
 	float		soft_temperature;	/* > 0 */
 	float		ridge;			/* >= 0, on standardised inputs; or STUDENT_RIDGE_AUTOMATIC */
+	bool		anchored;		/* logistic with soft labels: the ridge pulls towards the teacher */
 	int			iterations;		/* at most: Newton or L-BFGS steps */
 	int			epochs;			/* MLP: passes over the samples */
 	int			batch_size;		/* MLP: 1 .. 65536 */

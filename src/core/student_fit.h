@@ -24,6 +24,7 @@ typedef struct StudentFit
 	double		hard_scale;		/* (1 - soft_weight) / sum of weights */
 	double		soft_scale;		/* soft_weight * temperature^2 / n */
 	double		ridge;			/* resolved when automatic */
+	const double *anchor;		/* logistic: parameters that the ridge pulls towards; NULL = 0 */
 	double		base_rate;		/* weighted mean of all labels, hard and soft */
 } StudentFit;
 

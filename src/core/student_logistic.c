@@ -199,6 +199,13 @@ sum_derivatives(void *argument, int64_t slot, int worker)
 				  l->panels + (size_t) worker * panel_size(l), gradient + n);
 }
 
+/* How far parameter i is from what the ridge pulls it towards. */
+static double
+from_anchor(const Logistic *l, int i, double parameter)
+{
+	return l->fit->anchor != NULL ? parameter - l->fit->anchor[i] : parameter;
+}
+
 /* Gradient and Hessian over all samples, ridge included. */
 static CoreStatus
 compute_derivatives(Logistic *l)
@@ -227,7 +234,7 @@ compute_derivatives(Logistic *l)
 	}
 	for (int i = 0; i < n - 1; i++)
 	{
-		l->gradient[i] += l->fit->ridge * l->parameters[i];
+		l->gradient[i] += l->fit->ridge * from_anchor(l, i, l->parameters[i]);
 		if (l->newton)
 			l->hessian[(size_t) i * (size_t) n + (size_t) i] += l->fit->ridge;
 	}
@@ -421,7 +428,7 @@ look_along(Logistic *l, double length, LineSums *total)
 	}
 	for (int i = 0; i < l->n_parameters - 1; i++)
 	{
-		double		parameter = l->parameters[i] + length * l->direction[i];
+		double		parameter = from_anchor(l, i, l->parameters[i] + length * l->direction[i]);
 
 		total->value += ridge / 2.0 * parameter * parameter;
 		total->slope += ridge * parameter * l->direction[i];

@@ -164,7 +164,8 @@ score_by_teacher(TargetFit *fit)
 	if (seeds == NULL)
 		return fit->core->status;
 	teacher_from_seeds(&positives, fit->parts, PART_TRAINING, teacher->factors, seeds);
-	if (teacher_cosines(fit->core, &users, seeds, fit->centroid_scores) != CORE_OK)
+	if (teacher_best_scores(fit->core, fit->arena, &users, &(Vectors) {1, users.width, seeds},
+							fit->centroid_scores) != CORE_OK)
 		return fit->core->status;
 	if (teacher->n_objects > 0)
 		return teacher_best_scores(fit->core, fit->arena, &users, &objects, fit->teacher_scores);

@@ -90,7 +90,7 @@ typedef struct TargetQuality
 	double		base_rate;		/* positives among candidates */
 	double		prior_log_loss; /* of the base rate as everybody's probability */
 	double		teacher_auc;
-	double		centroid_auc;	/* cosine with what stands for the training positives */
+	double		centroid_auc;	/* score of what stands for the training positives */
 	double		activity_auc;	/* number of interactions */
 	double		incumbent_auc;	/* NaN without one, or when it is for vectors of another width */
 	TargetTest	test;			/* its arrays stand with the student's */

@@ -71,9 +71,9 @@ teacher_best_scores(Core *core, Arena *arena, const Vectors *users, const Vector
 	return core->status;
 }
 
-/* Bring each subspace to unit length; one that is zero stays so. */
+/* Bring each subspace to this length; one that is zero stays so. */
 static void
-normalise_factors(float *vector, int factors, int sub_width)
+scale_factors(float *vector, int factors, int sub_width, double wanted)
 {
 	for (int f = 0; f < factors; f++)
 	{
@@ -81,7 +81,7 @@ normalise_factors(float *vector, int factors, int sub_width)
 		double		length = sqrt(vectors_dot(part, part, sub_width));
 
 		for (int d = 0; d < sub_width; d++)
-			part[d] = length > 0 ? (float) (part[d] / length) : 0;
+			part[d] = length > 0 ? (float) (wanted * part[d] / length) : 0;
 	}
 }
 
@@ -90,6 +90,7 @@ teacher_from_seeds(const Vectors *users, const uint8_t *chosen, uint8_t mark, in
 {
 	int			numbers = users->width - ENCODER_EXTRA_NUMBERS;
 	int64_t		n = 0;
+	double		square = 0;
 
 	memset(teacher, 0, users->width * sizeof(float));
 	for (int64_t i = 0; i < users->count; i++)
@@ -101,40 +102,10 @@ teacher_from_seeds(const Vectors *users, const uint8_t *chosen, uint8_t mark, in
 		n++;					/* a running mean, so that no sum grows beyond its terms */
 		for (int d = 0; d < numbers; d++)
 			teacher[d] += (vector[d] - teacher[d]) / n;
+		square += (vectors_dot(vector, vector, numbers) - square) / n;
 	}
 	if (factors < 1 || numbers % factors != 0)
 		factors = 1;
-	normalise_factors(teacher, factors, numbers / factors);
-}
-
-typedef struct CosineTask
-{
-	const Vectors *users;
-	const float *teacher;
-	double	   *scores;
-} CosineTask;
-
-/* Shard function: the cosines of one panel of users. */
-static void
-cosine_panel(void *argument, int64_t shard, int worker)
-{
-	const CosineTask *task = argument;
-	int			width = task->users->width;
-	int64_t		first = shard * PANEL_USERS;
-
-	(void) worker;
-	for (int64_t i = first; i < first + PANEL_USERS && i < task->users->count; i++)
-	{
-		double		cosine = vectors_cosine(task->users->values + i * width, task->teacher, width);
-
-		task->scores[i] = isnan(cosine) ? 0 : cosine;
-	}
-}
-
-CoreStatus
-teacher_cosines(Core *core, const Vectors *users, const float *teacher, double *scores)
-{
-	CosineTask	task = {users, teacher, scores};
-
-	return core_parallel(core, (users->count + PANEL_USERS - 1) / PANEL_USERS, cosine_panel, &task);
+	scale_factors(teacher, factors, numbers / factors, sqrt(square / factors));
+	teacher[users->width - 1] = 1;
 }

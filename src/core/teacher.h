@@ -17,14 +17,11 @@ extern CoreStatus teacher_best_scores(Core *core, Arena *arena, const Vectors *u
 
 /*
  * What stands for an object that the network has not seen, made of the vectors of its
- * seeds: their mean, each of the `factors` subspaces brought to unit length, and neither bias
- * nor activity.  A dimension that factors do not divide counts as one subspace.
- * `chosen` (may be NULL = all) marks the users that are seeds.
+ * seeds: their mean, each of the `factors` subspaces and so the whole as long as an object's
+ * would be, no bias, and 1 for the activity of users.  A dimension that factors do not
+ * divide counts as one subspace.  `chosen` (may be NULL = all) marks the users that are seeds.
  */
 extern void teacher_from_seeds(const Vectors *users, const uint8_t *chosen, uint8_t mark,
 							   int factors, float *teacher);
-
-/* The cosine of each user's vector with that of the teacher, 0 where there is none. */
-extern CoreStatus teacher_cosines(Core *core, const Vectors *users, const float *teacher, double *scores);
 
 #endif

@@ -86,6 +86,7 @@ read_student_options(FunctionCallInfo fcinfo, int first, TargetArguments *argume
 	const Option table[] = {
 		{"soft_temperature", OPTION_FLOAT, &student->soft_temperature, 0.01, 100, NULL},
 		{"ridge", OPTION_FLOAT, &student->ridge, 0, 1e6, NULL},
+		{"anchored", OPTION_BOOL, &student->anchored, 0, 0, NULL},
 		{"iterations", OPTION_INT, &student->iterations, 1, 100000, NULL},
 		{"epochs", OPTION_INT, &student->epochs, 1, 100000, NULL},
 		{"batch_size", OPTION_INT, &student->batch_size, 1, 65536, NULL},
@@ -165,7 +166,10 @@ target_arguments_json(const TargetArguments *arguments)
 	json_word(&json, "calibration", calibration_words[arguments->options.calibration]);
 	json_word(&json, "deploy", deploy_words[arguments->deploy]);
 	if (student->kind == STUDENT_LOGISTIC)
+	{
 		json_count(&json, "iterations", student->iterations);
+		json_bool(&json, "anchored", student->anchored);
+	}
 	else
 	{
 		json_word(&json, "hidden", hidden_text(student));

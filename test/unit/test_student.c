@@ -263,6 +263,7 @@ newton_finds_the_optimum_of_every_loss(void **state)
 
 		student_defaults(&options);
 		loss_option(which, &options, &samples);
+		options.anchored = false;
 		assert_logistic_optimum(&set, &samples, &options, 1);
 	}
 	free_samples(&set);
@@ -280,6 +281,7 @@ lbfgs_finds_the_optimum(void **state)
 	student_defaults(&options);
 	options.iterations = 500;
 	options.ridge = 0.01f;
+	options.anchored = false;
 	assert_logistic_optimum(&set, &set.samples, &options, 40);
 	free_samples(&set);
 }
@@ -543,6 +545,61 @@ soft_labels_alone_are_tracked(void **state)
 	free_samples(&set);
 }
 
+/* Logits of a student with this ridge; the soft labels stand for what hard labels cannot tell. */
+static double *
+anchored_logits(const SampleSet *set, float ridge, bool anchored, float soft_weight)
+{
+	StudentOptions options;
+
+	student_defaults(&options);
+	options.soft_weight = soft_weight;
+	options.ridge = ridge;
+	options.anchored = anchored;
+	return trained_logits(&set->samples, &options);
+}
+
+/* The offset apart, which no ridge holds. */
+static void
+assert_same_directions(double *logits, double *expected, double tolerance)
+{
+	for (int i = 1; i < 400; i++)
+		assert_close(logits[i] - logits[0], expected[i] - expected[0], tolerance);
+	free(logits);
+	free(expected);
+}
+
+/* An anchor pulls towards what soft labels alone give: all the way when the ridge is strong,
+ * not at all when there is none. */
+static void
+an_anchor_pulls_towards_the_teacher(void **state)
+{
+	SampleSet	set;
+	double	   *towards_teacher;
+	double	   *towards_zero;
+
+	(void) state;
+	make_samples(&set, 400, 6, 12);
+	for (int i = 0; i < 400; i++)
+		set.labels[i] = 1.0f - set.labels[i];
+	assert_same_directions(anchored_logits(&set, 1e5f, true, 0.5f), anchored_logits(&set, 1e-6f, false, 1), 0.01);
+	assert_same_directions(anchored_logits(&set, 0, true, 0.5f), anchored_logits(&set, 0, false, 0.5f), 1e-4);
+
+	towards_teacher = anchored_logits(&set, 0.3f, true, 0.5f);
+	towards_zero = anchored_logits(&set, 0.3f, false, 0.5f);
+	for (int i = 0; i < 400; i++)
+		if (fabs(set.truth[i]) > 1)
+			assert_true(fabs(towards_teacher[i] - set.truth[i]) < fabs(towards_zero[i] - set.truth[i]));
+	free(towards_teacher);
+	free(towards_zero);
+
+	towards_teacher = anchored_logits(&set, 0.3f, true, 0);		/* no soft labels, no anchor */
+	towards_zero = anchored_logits(&set, 0.3f, false, 0);
+	assert_memory_equal(towards_teacher, towards_zero, 400 * sizeof(double));
+	free(towards_teacher);
+	free(towards_zero);
+	free_samples(&set);
+}
+
 /* A sample of weight 2 is worth two of weight 1, and one of weight 0 none. */
 static void
 weights_count_samples(void **state)
@@ -603,11 +660,15 @@ static void
 automatic_ridge_suits_the_rarer_class(void **state)
 {
 	const int	counts[] = {20, 200, 5};
-	const double ridges[] = {0.5, 0.05, 1.0};
+	const double ridges[2][3] = {
+		{0.5, 0.05, 1.0},
+		{3 / 20.0 + 2 * 20 / 600.0, 3 / 200.0 + 2 * 200 / 600.0, 3 / 5.0 + 2 * 5 / 600.0}	/* anchored */
+	};
 
 	(void) state;
-	for (int i = 0; i < 3; i++)
+	for (int which = 0; which < 6; which++)
 	{
+		int			i = which % 3;
 		SampleSet	set;
 		StudentOptions options;
 		double	   *automatic;
@@ -620,8 +681,9 @@ automatic_ridge_suits_the_rarer_class(void **state)
 			set.weights[j] = 8.0f;
 		}
 		student_defaults(&options);
+		options.anchored = which / 3 == 1;
 		automatic = trained_logits(&set.samples, &options);
-		options.ridge = (float) ridges[i];
+		options.ridge = (float) ridges[which / 3][i];
 		given = trained_logits(&set.samples, &options);
 		assert_same_logits(automatic, given, 600, 1e-6);
 		free(automatic);
@@ -1084,6 +1146,7 @@ main(void)
 		cmocka_unit_test(mlp_gradient_adds_up_over_rounds),
 		cmocka_unit_test(hard_labels_alone_ignore_soft_ones),
 		cmocka_unit_test(soft_labels_alone_are_tracked),
+		cmocka_unit_test(an_anchor_pulls_towards_the_teacher),
 		cmocka_unit_test(weights_count_samples),
 		cmocka_unit_test(automatic_ridge_suits_the_rarer_class),
 		cmocka_unit_test(students_come_close_to_the_best_ranking),

@@ -363,22 +363,24 @@ many_objects_can_be_stopped(void **state)
 	close_world(&world);
 }
 
-/* Seeds in two subspaces: each is brought to unit length; neither bias nor activity. */
+/* Seeds in two subspaces: each is made as long as the seeds' are; users' activity counts. */
 static void
 seeds_stand_for_an_object_by_subspace(void **state)
 {
 	const float seeds[] = {3, 4, 0, 2, 1, -1, 6, 8, 0, 4, 1, 2, 100, 0, 100, 0, 1, 0};
 	const uint8_t chosen[] = {1, 1, 0};
-	const float expected[] = {0.6f, 0.8f, 0, 1, 0, 0};
+	/* 29 and 116 are the squares of the first two: 72.5 on average, half of it for each subspace */
+	const float length = sqrtf(72.5f / 2);
+	const float expected[] = {0.6f * length, 0.8f * length, 0, length, 0, 1};
 	float		teacher[6];
 	Vectors		users = {3, 6, seeds};
 
 	(void) state;
 	teacher_from_seeds(&users, chosen, 1, 2, teacher);
 	for (int d = 0; d < 6; d++)
-		assert_close(teacher[d], expected[d], 1e-6);
+		assert_close(teacher[d], expected[d], 1e-5);
 	teacher_from_seeds(&users, chosen, 1, 3, teacher);	/* three do not divide four numbers */
-	assert_close(vectors_dot(teacher, teacher, 6), 1, 1e-6);
+	assert_close(vectors_dot(teacher, teacher, 6), 72.5 + 1, 1e-4);
 }
 
 /* Another model, a better and a worse one, is measured on the same test part. */
