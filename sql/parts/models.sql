@@ -73,6 +73,15 @@ AS 'MODULE_PATHNAME', 'behavpred_lookalike' LANGUAGE C STABLE;
 COMMENT ON FUNCTION lookalike(text, regclass, bigint, float8, float8, float8, boolean, regclass, text, int[], float8, text, float8, text, bigint, int, jsonb) IS
   'The users most like those of seeds (a relation of at least 20 users of the graph), best first, ties by key: a model is trained for this call as train_target() does, with what the seeds have in common as teacher, and forgotten. Conditions are those of audience(), the rest are arguments of train_target(). Probability: that a candidate is one of the seeds or would be, 0 to 1; lift: over the rate of seeds among the candidates. candidates: default all users of the graph; seeds are left out unless exclude_known is false';
 
+CREATE FUNCTION audiences(
+  targets text[], size bigint DEFAULT 1000, exclude_known boolean DEFAULT true,
+  candidates regclass DEFAULT NULL, threads int DEFAULT NULL)
+RETURNS TABLE (target text, rank bigint, user_key text, probability float8, lift float8)
+AS 'MODULE_PATHNAME', 'behavpred_audiences' LANGUAGE C STABLE;
+
+COMMENT ON FUNCTION audiences(text[], bigint, boolean, regclass, int) IS
+  'audience() for many targets, in their order, with the same result: the embeddings are read once for all targets of a graph with the same candidates. size: users of each target, at least 1; the other arguments as in audience()';
+
 REVOKE EXECUTE ON FUNCTION
   train_targets(text, text[], text, int[], float8, text, float8, text, bigint, int, jsonb),
   deploy(text, int),

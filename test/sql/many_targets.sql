@@ -51,6 +51,34 @@ SELECT bool_and(a.model::text = b.model::text) AS same_models
 FROM behavpred.trained_model a JOIN behavpred.trained_model b ON b.target = a.target AND b.version = 3
 WHERE a.version = 1 AND a.target IN (SELECT target FROM many_alone);
 
+-- audiences(): what audience() gives for each, to the last digit
+SELECT deployed FROM behavpred.train_target('m4', model => 'mlp', hidden => '{4}', options => '{"epochs": 5, "deploy": "always"}');
+SELECT deployed FROM behavpred.train_target('m5', calibration => 'isotonic', options => '{"deploy": "always"}');
+CREATE FUNCTION many_same(names text[], n bigint, known boolean, chosen regclass, workers int, OUT rows bigint, OUT same boolean)
+LANGUAGE sql AS $$
+  SELECT count(*), bool_and(a = b) FROM behavpred.audiences(names, n, known, chosen, workers) a
+  FULL JOIN (SELECT x.name, y.* FROM unnest(names) x(name), behavpred.audience(x.name, n, exclude_known => known, candidates => chosen) y) b
+  ON (a.target, a.rank) = (b.name, b.rank)
+$$;
+SELECT * FROM many_same('{m_set,m1,m4,m5,m_both,m_seeds,m_lately,m_some,m_others}', 7, true, NULL, 1);
+SELECT * FROM many_same('{m_set,m1,m4,m5,m_both,m_seeds,m_lately,m_some,m_others}', 100, true, NULL, 2);
+SELECT * FROM many_same('{m_set,m1,m4,m5,m_both,m_seeds,m_lately,m_some,m_others}', 5000000000, false, NULL, 1);
+SELECT * FROM many_same('{m1,m4,m_some}', 50, true, 'many_others', 2);
+SELECT DISTINCT ON (target) target, rank FROM behavpred.audiences('{m2,m1}') WHERE rank = 1;
+SELECT count(*) FROM behavpred.audiences('{}');
+SELECT * FROM behavpred.audiences(NULL);
+SELECT * FROM behavpred.audiences('{m1,NULL}');
+SELECT * FROM behavpred.audiences('{m1,nobody}');
+SELECT * FROM behavpred.audiences('{m1,n1}');
+SELECT * FROM behavpred.audiences('{m1}', 0);
+BEGIN;
+CREATE TABLE many_strangers AS SELECT u AS user_id FROM generate_series(5001, 5100) u;
+SELECT count(*) FROM behavpred.audiences('{m1}', candidates => 'many_strangers');
+UPDATE many_user_embedding SET embedding = embedding || embedding;
+SELECT count(*) FROM behavpred.audiences('{m1}');
+ROLLBACK;
+DROP FUNCTION many_same;
+
 -- what fails is told in its row, leaves nothing, and stops nobody
 CREATE TABLE many_gone AS SELECT u AS user_id FROM generate_series(2, 300, 2) u;
 SELECT behavpred.create_target('f_few', 'many', object => '60'),

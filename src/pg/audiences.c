@@ -1,0 +1,326 @@
+/*
+ * audiences.c
+ *		audiences(): the best users of many targets, from one reading of the embeddings.
+ *
+ * Targets of one graph that choose among the same candidates are scored together, a panel of
+ * users for all of their models at once.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#include "core/top_users.h"
+#include "pg/bridge.h"
+#include "pg/deployed_model.h"
+#include "pg/embedding_storage.h"
+#include "pg/keys.h"
+#include "pg/model_cache.h"
+#include "pg/result_rows.h"
+#include "pg/target_users.h"
+
+PG_FUNCTION_INFO_V1(behavpred_audiences);
+
+/* Its arguments, by position. */
+enum
+{
+	ARG_TARGETS, ARG_SIZE, ARG_EXCLUDE_KNOWN, ARG_CANDIDATES, ARG_THREADS
+};
+
+#define PANEL_USERS 8192
+#define DEFAULT_SIZE 1000
+
+/* One target with its model and, at the end, its users. */
+typedef struct AudienceTarget
+{
+	TargetDefinition *definition;
+	DeployedModel *deployed;
+	int64		n;
+	char	  **keys;
+	double	   *scores;
+} AudienceTarget;
+
+/* Targets that are scored together. */
+typedef struct AudienceGroup
+{
+	Core	   *core;
+	Arena		arena;
+	GraphDefinition *graph;
+	const char *candidates;
+	bool		exclude_known;
+	int64		size;
+	int			n;
+	AudienceTarget **targets;
+	const Student **models;
+	TargetUsers known;			/* who is left out */
+	Dictionary	keys;			/* of all candidates */
+	TopUsers	top;
+	Vectors		panel;
+	float	   *vectors;		/* of the panel */
+	int32	   *numbers;		/* of the panel's users among the known */
+} AudienceGroup;
+
+static void
+check_core(const AudienceGroup *group)
+{
+	bridge_check(group->core, "scoring %d targets of graph \"%s\"", group->n, group->graph->name);
+}
+
+/* Rank the users of the panel. */
+static void
+rank_panel(AudienceGroup *group)
+{
+	int64		first = group->keys.count - group->panel.count;
+
+	core_start_workers(group->core);
+	top_users_add(&group->top, &group->panel, first, group->numbers);
+	core_stop_workers(group->core);
+	check_core(group);
+	group->panel.count = 0;
+}
+
+/* Row function: key, embedding, degree of one candidate. */
+static void
+take_candidate(void *argument, Datum *values, bool *nulls)
+{
+	AudienceGroup *group = argument;
+	const float *vector;
+	int			width;
+	Key			key;
+
+	if (nulls[0] || nulls[1])
+		return;
+	key = key_from_datum(group->graph->user_key_type, values[0]);
+	vector = embedding_from_datum(values[1], &width);
+	model_check_vector(group->models[0], vector, width);
+	dictionary_add(&group->keys, &key);
+	check_core(group);
+	group->numbers[group->panel.count] = dictionary_find(&group->known.known, &key);
+	memcpy(group->vectors + group->panel.count++ * width, vector, width * sizeof(float));
+	if (group->panel.count == PANEL_USERS)
+		rank_panel(group);
+}
+
+/* Who did it already, for all targets at once. */
+static void
+read_known(AudienceGroup *group)
+{
+	const SamplingOptions none = {0};
+	TargetDefinition **definitions = palloc(group->n * sizeof(TargetDefinition *));
+
+	target_users_open(&group->known, &group->arena, group->graph, NULL, &none, group->n);
+	if (!group->exclude_known)
+		return;
+	for (int t = 0; t < group->n; t++)
+	{
+		definitions[t] = group->targets[t]->definition;
+		if (definitions[t]->seeds != NULL)
+			target_users_add_seeds(&group->known, t, definitions[t]->seeds);
+	}
+	target_users_add_actors(&group->known, definitions);
+}
+
+/* Row function: a number. */
+static void
+keep_count(void *argument, Datum *values, bool *nulls)
+{
+	*(int64 *) argument = DatumGetInt64(values[0]);
+}
+
+/* No list need be longer than there are candidates; short ones are not worth the counting. */
+static void
+limit_size(AudienceGroup *group)
+{
+	int64		candidates = 0;
+
+	if (group->size <= DEFAULT_SIZE)
+		return;
+	source_read(group->graph->apply_row_security,
+				psprintf("SELECT pg_catalog.count(*) FROM (%s) AS candidates",
+						 target_candidates_query(group->graph, group->candidates)),
+				0, NULL, NULL, keep_count, &candidates);
+	group->size = Min(group->size, Max(candidates, 1));
+}
+
+static void
+open_group(AudienceGroup *group, int threads)
+{
+	int			width;
+
+	group->graph = graph_definition_trained(group->targets[0]->definition->graph);
+	group->core = bridge_open(threads);
+	arena_open(&group->arena, group->core);
+	group->models = palloc(group->n * sizeof(Student *));
+	for (int t = 0; t < group->n; t++)
+		group->models[t] = group->targets[t]->deployed->student;
+	width = group->models[0]->widths[0];
+	read_known(group);
+	limit_size(group);
+	dictionary_open(&group->keys, &group->arena, key_kind(group->graph->user_key_type));
+	group->vectors = arena_floats(&group->arena, (size_t) PANEL_USERS * width);
+	group->numbers = arena_allocate(&group->arena, PANEL_USERS, sizeof(int32));
+	group->panel = (Vectors) {0, width, group->vectors};
+	top_users_open(&group->top, group->core, &group->arena, group->n, group->models, group->size, &group->keys,
+				   group->exclude_known ? &group->known.pairs : NULL);
+	check_core(group);
+}
+
+/* Copy the users of one target out of the group's memory. */
+static void
+keep_users(const AudienceGroup *group, int number)
+{
+	AudienceTarget *target = group->targets[number];
+	const TopList *list = &group->top.lists[number];
+
+	target->n = list->n;
+	target->keys = MemoryContextAllocHuge(CurrentMemoryContext, Max(list->n, 1) * sizeof(char *));
+	target->scores = MemoryContextAllocHuge(CurrentMemoryContext, Max(list->n, 1) * sizeof(double));
+	for (int64 i = 0; i < list->n; i++)
+	{
+		Key			key = dictionary_key(&group->keys, (int32) list->users[i].user);
+
+		target->keys[i] = key_to_text(group->graph->user_key_type, &key);
+		target->scores[i] = list->users[i].score;
+	}
+}
+
+/* From the reading to the users of each target of the group. */
+static void
+select_group(AudienceGroup *group, int threads)
+{
+	open_group(group, threads);
+	source_read(group->graph->apply_row_security, target_candidates_query(group->graph, group->candidates),
+				0, NULL, NULL, take_candidate, group);
+	rank_panel(group);
+	core_start_workers(group->core);
+	top_users_finish(&group->top);
+	core_stop_workers(group->core);
+	check_core(group);
+	for (int t = 0; t < group->n; t++)
+		keep_users(group, t);
+	bridge_close(group->core);
+}
+
+/* ---- arguments and result ----------------------------------------------------------------- */
+
+/* The targets that the argument names, with their models. */
+static AudienceTarget *
+read_targets(FunctionCallInfo fcinfo, int *n)
+{
+	Datum	   *elements;
+	bool	   *nulls;
+	AudienceTarget *targets;
+
+	if (PG_ARGISNULL(ARG_TARGETS))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("targets must not be NULL"),
+				 errhint("SELECT * FROM behavpred.audiences('{buys_42,vip}', size => 1000);")));
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(ARG_TARGETS), TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, n);
+	targets = palloc0(Max(*n, 1) * sizeof(AudienceTarget));
+	for (int t = 0; t < *n; t++)
+	{
+		if (nulls[t])
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("targets has a NULL at place %d", t + 1),
+					 errhint("Name each target.")));
+		targets[t].definition = target_definition_for(TextDatumGetCString(elements[t]), PRIVILEGE_READ);
+		targets[t].deployed = deployed_model_read(targets[t].definition->name);
+	}
+	return targets;
+}
+
+/* The size that is asked for. */
+static int64
+size_argument(FunctionCallInfo fcinfo)
+{
+	int64		size = PG_ARGISNULL(ARG_SIZE) ? DEFAULT_SIZE : PG_GETARG_INT64(ARG_SIZE);
+
+	if (size < 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("size is " INT64_FORMAT, size),
+				 errdetail("It must be at least 1."),
+				 errhint("For example: SELECT * FROM behavpred.audiences('{buys_42,vip}', size => 1000);")));
+	return size;
+}
+
+static bool
+belong_together(const AudienceTarget *a, const AudienceTarget *b, bool same_candidates)
+{
+	const char *x = a->definition->candidates;
+	const char *y = b->definition->candidates;
+
+	return strcmp(a->definition->graph, b->definition->graph) == 0 &&
+		(same_candidates || (x == NULL || y == NULL ? x == y : strcmp(x, y) == 0));
+}
+
+/* Select for the target of this number and all later ones that are scored with it. */
+static void
+select_from(AudienceTarget *targets, int n, int first, const AudienceGroup *request, bool *done, int threads)
+{
+	AudienceGroup group = *request;
+
+	group.targets = palloc(n * sizeof(AudienceTarget *));
+	for (int t = first; t < n; t++)
+		if (!done[t] && belong_together(&targets[first], &targets[t], request->candidates != NULL))
+		{
+			done[t] = true;
+			group.targets[group.n++] = &targets[t];
+		}
+	if (group.candidates == NULL)
+		group.candidates = targets[first].definition->candidates;
+	select_group(&group, threads);
+}
+
+/* The users of one target as rows. */
+static void
+return_users(ResultRows *rows, const AudienceTarget *target)
+{
+	const Student *student = target->deployed->student;
+	Datum		name = CStringGetTextDatum(target->definition->name);
+
+	for (int64 i = 0; i < target->n; i++)
+	{
+		double		probability = student_probability(student, target->scores[i]);
+		Datum		key = CStringGetTextDatum(target->keys[i]);
+		Datum		values[] = {
+			name, Int64GetDatum(i + 1), key, Float8GetDatum(probability),
+			Float8GetDatum(probability / student->base_rate)
+		};
+
+		result_rows_add(rows, values, NULL);
+		pfree(DatumGetPointer(key));
+		pfree(target->keys[i]);
+	}
+}
+
+/* audiences(targets, size, exclude_known, candidates, threads) */
+Datum
+behavpred_audiences(PG_FUNCTION_ARGS)
+{
+	AudienceGroup request = {
+		.size = size_argument(fcinfo),
+		.exclude_known = PG_ARGISNULL(ARG_EXCLUDE_KNOWN) || PG_GETARG_BOOL(ARG_EXCLUDE_KNOWN)
+	};
+	ResultRows	rows = result_rows_open(fcinfo);
+	int			threads = threads_argument(fcinfo, ARG_THREADS);
+	AudienceTarget *targets;
+	bool	   *done;
+	int			n;
+
+	if (!PG_ARGISNULL(ARG_CANDIDATES))
+		request.candidates = relation_qualified_name(PG_GETARG_OID(ARG_CANDIDATES));
+	targets = read_targets(fcinfo, &n);
+	done = palloc0(Max(n, 1) * sizeof(bool));
+	for (int t = 0; t < n; t++)
+		if (!done[t])
+			select_from(targets, n, t, &request, done, threads);
+	for (int t = 0; t < n; t++)
+		return_users(&rows, &targets[t]);
+	return (Datum) 0;
+}
