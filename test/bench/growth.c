@@ -1,0 +1,57 @@
+/*
+ * growth.c
+ *		Train one epoch on a generated graph, and print what it took for each edge.
+ *
+ *		growth edges [threads [steps]]
+ *
+ * Ten edges a user and a hundred an object.  `steps` (16) is how many steps the epoch has, so
+ * that each edge is propagated as often in graphs of all sizes; a step takes a million
+ * edges at most, so that larger graphs than 16 million have more.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "clocks.h"
+#include "core/encoder.h"
+#include "generated.h"
+
+#define LARGEST_BATCH (1 << 20)
+
+int
+main(int argc, char **argv)
+{
+	int64_t		edges = argc > 1 ? (int64_t) atof(argv[1]) : 1000000;
+	int			threads = argc > 2 ? atoi(argv[2]) : 1;
+	int			steps = argc > 3 ? atoi(argv[3]) : 16;
+	Core		core;
+	Arena		arena;
+	Graph		graph;
+	EncoderOptions options;
+	EncoderResult result;
+	double		wall,
+				processor;
+	size_t		estimate;
+
+	core_open_standalone(&core, threads);
+	arena_open(&arena, &core);
+	generate_graph(&core, &arena, (int32_t) (edges / 10), (int32_t) (edges / 100), edges, &graph);
+	encoder_defaults(&options, &graph);
+	options.epochs = 1;
+	options.batch_size = (int) fmin(LARGEST_BATCH, ceil((double) graph.n_edges / steps));
+	estimate = encoder_memory(&options, graph.n_users, graph.n_objects, graph.n_edges, false, 0, 0, threads);
+	wall = wall_seconds();
+	processor = processor_seconds();
+	encoder_train(&core, &arena, &graph, NULL, NULL, &options, NULL, NULL, &result);
+	check(&core, "training");
+	wall = wall_seconds() - wall;
+	processor = processor_seconds() - processor;
+	steps = (int) ceil((double) graph.n_edges / options.batch_size);
+	printf("edges %lld users %d objects %d steps %d seconds %.2f processor_seconds %.2f "
+		   "nanoseconds_for_edge_and_step %.1f peak_bytes %zu bytes_for_edge %.1f estimate_bytes %zu\n",
+		   (long long) graph.n_edges, graph.n_users, graph.n_objects, steps, wall, processor,
+		   1e9 * processor / graph.n_edges / steps, core.memory_peak,
+		   (double) core.memory_peak / graph.n_edges, estimate);
+	arena_close(&arena);
+	return 0;
+}
