@@ -59,18 +59,20 @@ sub whole_call
 	return $seconds;
 }
 
-# Interrupt a call by statement_timeout at growing times.
+# Interrupt a call by statement_timeout at growing times. A procedure commits by itself, so
+# its whole time is measured beforehand, and its checkpoints are gone before each step.
 sub sweep
 {
-	my ($what, $statement) = @_;
-	my $whole = whole_call($statement);
+	my ($what, $statement, $procedure_seconds) = @_;
+	my $whole = $procedure_seconds // whole_call($statement);
+	my $block = $procedure_seconds ? 'SELECT' : 'BEGIN';
 	my ($cancelled, $slowest, $slowest_at) = (0, 0, 0);
 
 	for my $step (1 .. $steps)
 	{
 		my $timeout = int(1000 * $whole * $step / ($steps + 1)) || 1;
 		my (undef, $error, $seconds) = timed_query($session,
-			"SET statement_timeout = $timeout; BEGIN; $statement; ROLLBACK; RESET statement_timeout");
+			"SET statement_timeout = $timeout; $block; $statement; ROLLBACK; RESET statement_timeout");
 		$session->query('ROLLBACK; RESET statement_timeout');
 		$session->{stderr} = '';
 
@@ -123,6 +125,14 @@ sweep('first train_graph', "SELECT behavpred.create_graph('interrupted', 'wide_e
 sweep('train_target', q{SELECT behavpred.train_target('many', threads => 2)});
 sweep('train_target, mlp', $train_mlp);
 sweep('audience', q{SELECT count(*) FROM behavpred.audience('many', fraction => 1.0)});
+
+# Procedures: every run starts afresh, writes a checkpoint after each step, and is never let
+# come to its end, whose effect could not be rolled back.
+my $run = q{CALL behavpred.run_graph('demo', epochs => 1, threads => 2, resume => false, checkpoint_seconds => 0)};
+my $run_targets = q{CALL behavpred.run_targets(targets => '{many}', threads => 2)};
+sweep('run_graph', $run, 0.9 * whole_call($train));
+sweep('run_targets', $run_targets, 0.8 * whole_call(q{SELECT behavpred.train_targets(targets => '{many}', threads => 2)}));
+$node->safe_psql('postgres', q{CALL behavpred.run_maintenance()});
 signals('train_graph', $train);
 signals('train_target', $train_mlp);
 
