@@ -292,3 +292,197 @@ WHERE sees_rows_of(p.owner) OR privilege_on(p.owner, p.graph, p.target) > 0
 COMMENT ON VIEW privileges IS
 'Who may do what with your graphs and targets, and what you were granted on those of others. A grant on a graph covers its targets. lacks: privileges of PostgreSQL that the role needs beside the grant (for read, those on sources only to leave out known users)';
 
+-- ---------------------------------------------------------------------------
+-- Erasure
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION forget_user(graph text, user_id text) RETURNS TABLE (place text, row_count bigint, action text)
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+  g behavpred.registered_graph;
+  source record;
+  relation regclass;
+  key_column name;
+BEGIN
+  SELECT * INTO g FROM behavpred.registered_graph r WHERE r.graph = $1;
+  IF g.graph IS NULL THEN
+    RAISE EXCEPTION USING errcode = 'undefined_object',
+      message = CASE WHEN $1 IS NULL THEN 'graph must not be NULL' ELSE format('graph "%s" does not exist', $1) END,
+      hint = 'Your graphs: SELECT * FROM behavpred.graphs;';
+  END IF;
+  IF g.owner <> current_user THEN
+    RAISE EXCEPTION USING errcode = 'insufficient_privilege',
+      message = format('graph "%s" is owned by "%s"', $1, g.owner),
+      detail = 'Its sources are read as its owner only.', hint = format('SET ROLE %I;', g.owner);
+  END IF;
+  IF $2 IS NULL THEN
+    RAISE EXCEPTION USING errcode = 'null_value_not_allowed', message = 'user_id must not be NULL',
+      hint = format('SELECT * FROM behavpred.forget_user(%L, ''4711'');', $1);
+  END IF;
+
+  relation := behavpred.relation_named(g.user_embeddings);
+  IF relation IS NOT NULL THEN
+    EXECUTE format('DELETE FROM %s WHERE %I = $1::%s', relation, g.user_column, g.user_key_type::regtype) USING $2;
+    GET DIAGNOSTICS row_count = ROW_COUNT;
+    place := relation; action := 'removed'; RETURN NEXT;
+  END IF;
+
+  -- The state of an unfinished training has parameters of every user, by number.
+  DELETE FROM behavpred.training_checkpoint c USING behavpred.training_run r
+  WHERE r.run_id = c.run_id AND r.graph = $1 AND r.owner = current_user;
+  GET DIAGNOSTICS row_count = ROW_COUNT;
+  place := 'behavpred.training_checkpoint'; action := 'removed'; RETURN NEXT;
+
+  FOR source IN
+    SELECT s.name, s.role, min(s.priority) AS priority
+    FROM (SELECT g.interactions, 'interactions', 1
+          UNION ALL SELECT g.users, 'features', 2
+          UNION ALL SELECT t.seeds, 'seeds', 3 FROM behavpred.registered_target t WHERE t.graph = $1
+          UNION ALL SELECT t.candidates, 'candidates', 4 FROM behavpred.registered_target t WHERE t.graph = $1
+          UNION ALL SELECT t.negatives, 'negatives', 5 FROM behavpred.registered_target t WHERE t.graph = $1
+          UNION ALL SELECT format('%I.%I', n.nspname, c.relname), 'audience', 6
+          FROM behavpred.registered_target t
+          JOIN pg_class c ON obj_description(c.oid, 'pg_class') = format('Audience of target "%s", best first by rank', t.target)
+          JOIN pg_namespace n ON n.oid = c.relnamespace
+          WHERE t.graph = $1 AND pg_has_role(c.relowner, 'USAGE')) AS s (name, role, priority)
+    WHERE s.name IS NOT NULL
+    GROUP BY s.name, s.role ORDER BY 3, 1
+  LOOP
+    relation := behavpred.relation_named(source.name);
+    -- The key stands where it is looked for in a training: in the column of that name, else in the only one.
+    SELECT a.attname INTO key_column FROM pg_attribute a
+    WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped
+    ORDER BY a.attname <> g.user_column,
+             NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = relation AND i.indisprimary AND a.attnum = ANY (i.indkey)),
+             a.attnum LIMIT 1;
+    CONTINUE WHEN relation IS NULL OR key_column IS NULL;
+    EXECUTE format('SELECT count(*) FROM %s WHERE %I::text = $1::%s::text', relation, key_column, g.user_key_type::regtype)
+      INTO row_count USING $2;
+    place := relation; action := format('remains: yours to delete (%s)', source.role); RETURN NEXT;
+  END LOOP;
+END
+$$;
+
+CREATE FUNCTION forget_user(graph text, user_id anyelement) RETURNS TABLE (place text, row_count bigint, action text)
+LANGUAGE sql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT * FROM behavpred.forget_user($1, $2::text) $$;
+
+COMMENT ON FUNCTION forget_user(text, text) IS
+'Remove what this extension stores of a user of your graph: his vector and the checkpoints of unfinished trainings. Result, a receipt: where, how many rows, and removed or what remains in your own tables (sources of the graph and its targets, audiences), which are not touched: the next training reads him from there again. Models keep no keys; train them again to have them without him';
+COMMENT ON FUNCTION forget_user(text, anyelement) IS 'The same, the user''s key in its own type';
+
+REVOKE EXECUTE ON FUNCTION forget_user(text, text), forget_user(text, anyelement) FROM PUBLIC;
+
+-- ---------------------------------------------------------------------------
+-- Watching
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION environment() RETURNS TABLE (property text, value text)
+AS 'MODULE_PATHNAME', 'behavpred_environment' LANGUAGE C VOLATILE PARALLEL RESTRICTED;
+
+COMMENT ON FUNCTION environment() IS
+'What this backend runs on: library and PostgreSQL versions, build and kernel of OpenBLAS, instruction set of the own kernels, threads of the process, processors, bytes of memory of the machine';
+
+CREATE VIEW health AS
+WITH settings AS (
+  SELECT max(value) FILTER (WHERE property = 'memory_bytes')::bigint AS memory,
+         max(value) FILTER (WHERE property = 'processors')::int AS processors,
+         max(value) FILTER (WHERE property = 'process_threads')::int AS process_threads,
+         max(value) FILTER (WHERE property = 'library_version') AS library,
+         max(value) FILTER (WHERE property = 'openblas') AS openblas,
+         max(value) FILTER (WHERE property = 'openblas_kernel') AS openblas_kernel,
+         max(value) FILTER (WHERE property = 'kernels') AS kernels,
+         pg_catalog.pg_size_bytes(pg_catalog.current_setting('behavpred.max_memory')) AS max_memory,
+         pg_catalog.current_setting('behavpred.threads')::int AS threads,
+         pg_catalog.current_setting('behavpred.max_threads')::int AS max_threads,
+         (SELECT extversion FROM pg_catalog.pg_extension WHERE extname = 'behavpred') AS sql_version
+  FROM environment()),
+sources AS (
+  SELECT 'graph ' || g.graph AS object, s.name FROM registered_graph g
+  CROSS JOIN LATERAL (VALUES (g.interactions), (g.users), (g.objects)) AS s (name) WHERE sees_rows_of(g.owner)
+  UNION ALL
+  SELECT 'target ' || t.target, s.name FROM registered_target t
+  CROSS JOIN LATERAL (VALUES (t.seeds), (t.candidates), (t.negatives)) AS s (name) WHERE sees_rows_of(t.owner)),
+checks (name, problems, detail, hint) AS (
+  SELECT 'dead runs', count(*),
+         pg_catalog.string_agg('run ' || r.run_id || ' of graph ' || r.graph, ', ' ORDER BY r.run_id),
+         'Its process ended without bringing the run to an end; run the training again.'
+  FROM runs r
+  WHERE r.status = 'crashed' AND sees_rows_of(r.owner)
+  UNION ALL
+  SELECT 'stale models', count(*), pg_catalog.string_agg('target ' || t.target, ', ' ORDER BY t.target),
+         'The graph was trained after the deployed model: SELECT * FROM behavpred.train_target(...);'
+  FROM registered_target t
+  JOIN registered_graph g ON g.graph = t.graph
+  JOIN trained_model m ON m.target = t.target AND m.version = t.deployed_version
+  WHERE m.graph_run IS DISTINCT FROM g.trained_run AND sees_rows_of(t.owner)
+  UNION ALL
+  SELECT 'missing sources', count(*), pg_catalog.string_agg(s.object || ': ' || s.name, ', ' ORDER BY s.object, s.name),
+         'Give the relation its name back, or drop what reads it and create it anew.'
+  FROM sources s WHERE s.name IS NOT NULL AND relation_named(s.name) IS NULL
+  UNION ALL
+  SELECT 'missing embeddings', count(*), pg_catalog.string_agg('graph ' || g.graph || ': ' || e.name, ', ' ORDER BY g.graph, e.name),
+         'Give the table its name back, or SELECT * FROM behavpred.train_graph(...);'
+  FROM registered_graph g CROSS JOIN LATERAL (VALUES (g.user_embeddings), (g.object_embeddings)) AS e (name)
+  WHERE e.name IS NOT NULL AND relation_named(e.name) IS NULL AND sees_rows_of(g.owner)
+  UNION ALL
+  SELECT 'missing owners', count(DISTINCT g.owner), pg_catalog.string_agg(DISTINCT g.owner::text, ', '),
+         'SELECT behavpred.reassign_owner(''old_role'', ''new_role'');'
+  FROM registered_graph g
+  WHERE sees_rows_of(g.owner) AND NOT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = g.owner)
+  UNION ALL
+  SELECT 'missing grantees', count(DISTINCT p.grantee), pg_catalog.string_agg(DISTINCT p.grantee::text, ', '),
+         'SELECT behavpred.revoke_on(...);'
+  FROM granted_privilege p
+  WHERE sees_rows_of(p.owner) AND p.grantee <> 'public'
+    AND NOT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = p.grantee)
+  UNION ALL
+  SELECT 'memory', (s.max_memory > s.memory / 2)::int,
+         pg_catalog.format('behavpred.max_memory is %s, the machine has %s', pg_catalog.pg_size_pretty(s.max_memory), pg_catalog.pg_size_pretty(s.memory)),
+         'SET behavpred.max_memory to less than half of the machine''s memory.'
+  FROM settings s
+  UNION ALL
+  SELECT 'threads', (least(s.threads, s.max_threads) > s.processors OR s.process_threads > 1)::int,
+         pg_catalog.format('behavpred.threads is %s, at most %s, on %s processors; this process has %s', s.threads, s.max_threads, s.processors, s.process_threads),
+         'SET behavpred.threads to at most the number of processors; a backend at rest has one thread.'
+  FROM settings s
+  UNION ALL
+  SELECT 'openblas', (s.openblas IS NULL)::int,
+         pg_catalog.format('%s, kernel %s; own kernels %s', coalesce(s.openblas, 'another BLAS'), coalesce(s.openblas_kernel, 'unknown'), s.kernels),
+         'Install OpenBLAS; results on another BLAS have not been proved.'
+  FROM settings s
+  UNION ALL
+  SELECT 'versions', (s.library <> s.sql_version)::int,
+         pg_catalog.format('library %s, SQL objects %s', s.library, s.sql_version), 'ALTER EXTENSION behavpred UPDATE;'
+  FROM settings s)
+SELECT name, problems = 0 AS ok, problems, detail, CASE WHEN problems > 0 THEN hint END AS hint FROM checks;
+
+COMMENT ON VIEW health IS
+'One row a check over what you own and the server you are on: ok, the number of problems, what they are, and what to do';
+
+CREATE VIEW storage AS
+SELECT 'graph' AS kind, g.graph AS name, g.owner,
+       (SELECT sum(pg_catalog.pg_total_relation_size(e.relation))
+        FROM (VALUES (relation_named(g.user_embeddings)), (relation_named(g.object_embeddings))) AS e (relation)
+        WHERE e.relation IS NOT NULL)::bigint AS embedding_bytes,
+       (SELECT sum(pg_catalog.pg_column_size(m.*)) FROM trained_model m JOIN registered_target t ON t.target = m.target
+        WHERE t.graph = g.graph)::bigint AS model_bytes,
+       (SELECT sum(pg_catalog.pg_column_size(r.*)) FROM training_run r WHERE r.graph = g.graph)::bigint
+         + coalesce((SELECT sum(pg_catalog.pg_column_size(e.*)) FROM training_epoch e JOIN training_run r ON r.run_id = e.run_id
+                     WHERE r.graph = g.graph), 0)::bigint AS log_bytes,
+       (SELECT sum(c.bytes) FROM training_checkpoint c JOIN training_run r ON r.run_id = c.run_id
+        WHERE r.graph = g.graph)::bigint AS checkpoint_bytes
+FROM registered_graph g WHERE sees_rows_of(g.owner)
+UNION ALL
+SELECT 'target', t.target, t.owner, NULL,
+       (SELECT sum(pg_catalog.pg_column_size(m.*)) FROM trained_model m WHERE m.target = t.target)::bigint,
+       (SELECT sum(pg_catalog.pg_column_size(r.*)) FROM training_run r WHERE r.target = t.target)::bigint, NULL
+FROM registered_target t WHERE sees_rows_of(t.owner);
+
+COMMENT ON VIEW storage IS
+'Bytes of your graphs (embedding tables with their indexes; models, log and checkpoints of the graph and all its targets) and targets (models and log of their own)';
+

@@ -79,6 +79,7 @@ my %verbs = (
 	'train_target'       => q{SELECT FROM behavpred.train_target('likes_5')},
 	'train other target' => q{SELECT FROM behavpred.train_target('likes_6')},
 	'train_graph'        => q{SELECT FROM behavpred.train_graph('shop', dimension => 8, factors => 2, epochs => 0)},
+	'forget_user'        => q{SELECT FROM behavpred.forget_user('shop', 1) LIMIT 1},
 	'train_targets'      => q{SELECT FROM behavpred.train_targets(targets => '{likes_5}') WHERE run_id IS NOT NULL},
 	'deploy'             => q{SELECT behavpred.deploy('likes_5', 1)},
 	'export_model'       => q{SELECT behavpred.export_model('likes_5')},
@@ -124,6 +125,7 @@ evaluate_graph      1     42501     42501  42501   1            1             42
 train_target        1     42501     42501  1       42501        1             42501  42704 42704    42501
 train other target  1     42704     42704  42704   42501        1             42704  42704 42704    42501
 train_graph         1     42501     42501  42501   42501        1             42501  42704 42704    42501
+forget_user         1     42501     42501  42501   42501        42501         42501  42704 42704    42501
 train_targets       1     0         0      1       0            1             0      0     0        0
 deploy              1     42501     42501  1       42501        1             42501  42704 42704    42501
 export_model        1     42501     1      1       1            1             1      42704 42704    1
