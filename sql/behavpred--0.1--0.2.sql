@@ -1,0 +1,1651 @@
+-- Upgrade from 0.1 to 0.2, in the order of the install script: what is new, and what has changed.
+
+\echo Use "ALTER EXTENSION behavpred UPDATE TO '0.2'" to load this file. \quit
+
+-- ---------------------------------------------------------------------------
+-- What owners let other roles do. A grant takes effect only as far as its owner is that
+-- of the graph, so a row that somebody writes for a graph of another gives nothing.
+-- ---------------------------------------------------------------------------
+
+CREATE TABLE granted_privilege (
+  graph text NOT NULL REFERENCES registered_graph ON DELETE CASCADE,
+  target text REFERENCES registered_target ON DELETE CASCADE,
+  privilege text NOT NULL CHECK (privilege IN ('predict', 'read', 'train')),
+  grantee name NOT NULL,
+  owner name NOT NULL DEFAULT current_user,
+  embeddings boolean NOT NULL,
+  granted_at timestamptz NOT NULL DEFAULT now()
+);
+
+-- The owner is part of it: nobody can be in the way of another's grants.
+CREATE UNIQUE INDEX granted_privilege_key
+  ON granted_privilege (graph, coalesce(target, ''), privilege, grantee, owner);
+
+COMMENT ON TABLE granted_privilege IS
+'What owners let other roles do with a graph and all its targets (target is NULL) or with one target, by grant_on()';
+
+COMMENT ON INDEX granted_privilege_key IS 'Each privilege is granted once';
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON granted_privilege TO PUBLIC;
+
+ALTER TABLE granted_privilege ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY own_rows ON granted_privilege USING (owner = current_user);
+
+CREATE POLICY granted_rows ON granted_privilege FOR SELECT
+  USING (grantee = 'public'
+         OR EXISTS (SELECT FROM pg_catalog.pg_roles r
+                    WHERE r.rolname = grantee AND pg_catalog.pg_has_role(r.oid, 'USAGE')));
+
+COMMENT ON POLICY own_rows ON granted_privilege IS 'Every role sees and changes what it has granted';
+
+COMMENT ON POLICY granted_rows ON granted_privilege IS 'Every role sees what it has been granted, by membership as well';
+
+SELECT pg_extension_config_dump('granted_privilege', '');
+
+-- 0 nothing, 1 predict, 2 read, 3 train: each includes those before it. These are called
+-- for each row of another role; plpgsql keeps their plans for the session.
+CREATE FUNCTION privilege_on(owner name, graph text, target text) RETURNS int
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+  RETURN (
+    SELECT coalesce(max(array_position('{predict,read,train}', p.privilege)), 0)
+    FROM behavpred.granted_privilege p
+    WHERE p.graph = $2 AND p.owner = $1 AND (p.target IS NULL OR p.target = $3)
+      AND (p.grantee = 'public'
+           OR EXISTS (SELECT FROM pg_roles r WHERE r.rolname = p.grantee AND pg_has_role(r.oid, 'USAGE'))));
+END
+$$;
+
+COMMENT ON FUNCTION privilege_on(name, text, text) IS
+'For policies and views: what the current role has been granted on a target of a graph, or on the graph itself when target is NULL: 0 nothing, 1 predict, 2 read, 3 train. Owners need no grant';
+
+CREATE FUNCTION privilege_near(owner name, graph text) RETURNS int
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+  RETURN (
+    SELECT coalesce(max(array_position('{predict,read,train}', p.privilege)), 0)
+    FROM behavpred.granted_privilege p
+    WHERE p.graph = $2 AND p.owner = $1
+      AND (p.grantee = 'public'
+           OR EXISTS (SELECT FROM pg_roles r WHERE r.rolname = p.grantee AND pg_has_role(r.oid, 'USAGE'))));
+END
+$$;
+
+COMMENT ON FUNCTION privilege_near(name, text) IS
+'For policies: the most that the current role has been granted on a graph or any of its targets, as privilege_on() counts';
+
+CREATE FUNCTION privilege_on_target(owner name, target text) RETURNS int
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+  RETURN (
+    SELECT coalesce(max(behavpred.privilege_on(t.owner, t.graph, t.target)), 0)
+    FROM behavpred.registered_target t
+    WHERE t.target = $2 AND t.owner = $1);
+END
+$$;
+
+COMMENT ON FUNCTION privilege_on_target(name, text) IS
+'For policies: privilege_on() of a target whose graph is not at hand';
+
+-- Whoever may predict has to see the definitions and the model that he predicts with;
+-- runs and their quality are for readers. The runs of a graph are for those of one of its
+-- targets as well: they tell which vectors a model fits, and which edges a run has not seen.
+CREATE POLICY granted_rows ON registered_graph FOR SELECT USING (privilege_near(owner, graph) >= 1);
+
+CREATE POLICY granted_rows ON registered_target FOR SELECT USING (privilege_on(owner, graph, target) >= 1);
+
+CREATE POLICY granted_rows ON trained_model FOR SELECT USING (privilege_on_target(owner, target) >= 1);
+
+CREATE POLICY granted_rows ON training_run FOR SELECT
+  USING (privilege_on(owner, graph, target) >= 2 OR target IS NULL AND privilege_near(owner, graph) >= 2);
+
+CREATE POLICY granted_rows ON training_epoch FOR SELECT
+  USING (EXISTS (SELECT FROM training_run r WHERE r.run_id = training_epoch.run_id AND r.owner = training_epoch.owner));
+
+COMMENT ON POLICY granted_rows ON registered_graph IS 'Graphs of others that the role may use';
+
+COMMENT ON POLICY granted_rows ON registered_target IS 'Targets of others that the role may use';
+
+COMMENT ON POLICY granted_rows ON trained_model IS 'Models of others that the role may use';
+
+COMMENT ON POLICY granted_rows ON training_run IS 'Runs of others that the role may read';
+
+COMMENT ON POLICY granted_rows ON training_epoch IS 'Epochs of the runs that the role may read';
+
+-- What a training by another role writes belongs to the owner all the same.
+CREATE POLICY granted_training ON registered_graph FOR UPDATE USING (privilege_on(owner, graph, NULL) >= 3);
+
+CREATE POLICY granted_training ON registered_target FOR UPDATE USING (privilege_on(owner, graph, target) >= 3);
+
+CREATE POLICY granted_training ON training_run FOR INSERT
+  WITH CHECK (privilege_on(owner, graph, target) >= 3);
+
+CREATE POLICY granted_training_end ON training_run FOR UPDATE USING (privilege_on(owner, graph, target) >= 3);
+
+CREATE POLICY granted_training ON training_epoch FOR INSERT
+  WITH CHECK (EXISTS (SELECT FROM training_run r
+                      WHERE r.run_id = training_epoch.run_id AND r.owner = training_epoch.owner
+                        AND privilege_on(r.owner, r.graph, r.target) >= 3));
+
+CREATE POLICY granted_training ON trained_model FOR INSERT
+  WITH CHECK (privilege_on_target(owner, target) >= 3);
+
+COMMENT ON POLICY granted_training ON registered_graph IS 'Trainers put down the last run; keep_definition guards the rest';
+
+COMMENT ON POLICY granted_training ON registered_target IS 'Trainers put down the deployed version; keep_definition guards the rest';
+
+COMMENT ON POLICY granted_training ON training_run IS 'Trainers write runs for the owner';
+
+COMMENT ON POLICY granted_training_end ON training_run IS 'Trainers bring the runs they began to an end';
+
+COMMENT ON POLICY granted_training ON training_epoch IS 'Trainers write epochs for the owner';
+
+COMMENT ON POLICY granted_training ON trained_model IS 'Trainers write models for the owner';
+
+-- Nothing is hung onto a graph or target of another role, where it could only be in the way.
+CREATE POLICY of_same_owner ON registered_target AS RESTRICTIVE FOR INSERT
+  WITH CHECK (EXISTS (SELECT FROM registered_graph g
+                      WHERE g.graph = registered_target.graph AND g.owner = registered_target.owner));
+
+CREATE POLICY of_same_owner ON training_run AS RESTRICTIVE FOR INSERT
+  WITH CHECK (EXISTS (SELECT FROM registered_graph g
+                      WHERE g.graph = training_run.graph AND g.owner = training_run.owner));
+
+CREATE POLICY of_same_owner ON trained_model AS RESTRICTIVE FOR INSERT
+  WITH CHECK (EXISTS (SELECT FROM registered_target t
+                      WHERE t.target = trained_model.target AND t.owner = trained_model.owner));
+
+COMMENT ON POLICY of_same_owner ON registered_target IS 'Targets are of the owner of their graph';
+
+COMMENT ON POLICY of_same_owner ON training_run IS 'Runs are of the owner of their graph';
+
+COMMENT ON POLICY of_same_owner ON trained_model IS 'Models are of the owner of their target';
+
+-- A trainer who could change where a graph is read from would have its owner, and whoever
+-- trains after him, run what he has put there.
+CREATE FUNCTION keep_definition() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  IF NOT behavpred.sees_rows_of(OLD.owner)
+     AND to_jsonb(NEW) - '{trained_run,deployed_version}'::text[]
+         <> to_jsonb(OLD) - '{trained_run,deployed_version}'::text[] THEN
+    RAISE EXCEPTION USING errcode = 'insufficient_privilege',
+      message = format('only role "%s" may change the definition in %s', OLD.owner, TG_TABLE_NAME),
+      detail = 'The privilege train covers the last run and the deployed version.',
+      hint = format('SET ROLE %I;', OLD.owner);
+  END IF;
+  RETURN NEW;
+END
+$$;
+
+COMMENT ON FUNCTION keep_definition() IS 'For triggers: the privilege train does not cover definitions';
+
+CREATE TRIGGER keep_definition BEFORE UPDATE ON registered_graph
+  FOR EACH ROW EXECUTE FUNCTION keep_definition();
+
+CREATE TRIGGER keep_definition BEFORE UPDATE ON registered_target
+  FOR EACH ROW EXECUTE FUNCTION keep_definition();
+
+COMMENT ON TRIGGER keep_definition ON registered_graph IS 'The privilege train does not cover definitions';
+
+COMMENT ON TRIGGER keep_definition ON registered_target IS 'The privilege train does not cover definitions';
+
+COMMENT ON FUNCTION train_graph(text, int, int, int, int, int, int, float8, int, float8, int, float8, bigint, int, jsonb) IS
+'Train the graph network and write the embeddings of users and objects to two ordinary tables, <graph>_user_embedding and <graph>_object_embedding; a later training replaces their rows. NULL means the default, which may depend on the size of the graph.
+dimension: numbers in a vector, 1 to 1024, a multiple of factors. factors: feature subspaces, 1 to 32. layers: 1 to 8. routing_iterations: 1 to 8.
+epochs: at most, 0 to 10000, default 10 to 100 (more for a small graph). batch_size: positive edges for each step, 1 to 1048576, default a 50th of all but at least 256. learning_rate: of Adam, 1e-6 to 10, default 0.03. negatives: objects drawn for each chunk of positives, 1 to 65536, default 1024. temperature: of the loss, 0.02 to 10, default 0.3 for 1,000 objects or fewer, falling to 0.1 for 40,000 or more. patience: epochs without a better validation NDCG before it stops, 0 = never, default a fifth of epochs within 4 to 20. Users are shielded from part of their edges to the objects of targets that exist when the graph is trained, so create targets first (option target_fraction, default 0.5). validation_fraction: of the edges, held out for early stopping and calibration, 0 to 0.5, default what holds out 10000 edges, within 0.01 to 0.1.
+seed: default behavpred.seed. threads: default behavpred.threads; does not change the result.
+options: rare ones as JSON: hide_positives (true: the edges a step learns from take no part in its propagation), routing (claim, disengcn, off), routing_temperature, attention (symmetric, additive, off), attention_width, neighbour_scale, mapping (automatic, identity, linear), layer_mean, full_gradient, id_embeddings, loss (softmax, logistic), spectral_start, initial_bias, target_fraction, weight_decay; also any of epochs to validation_fraction, which the argument of the same name overrides.
+Result: the run (see the views runs and training_log), epochs run, the epoch that was kept and its loss and quality on held-out edges, the tables, seconds in all.';
+
+COMMENT ON FUNCTION train_target(text, text, int[], float8, text, float8, text, bigint, int, jsonb) IS
+  'Trains the next version of a target''s model (logistic or mlp) on sampled users: hard labels, soft labels of the graph network (soft_weight 0 to 1), seeds weighted by how sparse their surroundings are (seed_weights isolation_forest or none). Quality is measured on users that trained nothing: test_basis unseen = their interaction with the object was held out of the graph''s training, too; in_graph = it was not, so that the figures are optimistic. options: soft_temperature, ridge, anchored (true: hard labels correct the teacher instead of starting from nothing; logistic only), iterations, epochs, batch_size, learning_rate, seed_weight_scale (raw, mean1, spread), deploy (if_better, always, never)';
+
+COMMENT ON FUNCTION embedding(text, anyelement) IS
+  'A user''s stored vector: the unit vector divided by the root of the temperature, then 1, then the activity. NULL for a user the graph does not know';
+
+COMMENT ON FUNCTION object_embedding(text, anyelement) IS
+  'An object''s stored vector, the last two numbers its bias and 1; dot(embedding, object_embedding) is the score. NULL for an object the graph does not know';
+
+-- ---------------------------------------------------------------------------
+-- Metrics: aggregates over labels and scores of any table. Their states pass
+-- between the processes of a parallel plan and between servers.
+-- ---------------------------------------------------------------------------
+CREATE TYPE metric_state;
+
+CREATE FUNCTION metric_state_in(cstring) RETURNS metric_state
+  AS 'MODULE_PATHNAME', 'behavpred_metric_state_in' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE FUNCTION metric_state_out(metric_state) RETURNS cstring
+  AS 'MODULE_PATHNAME', 'behavpred_metric_state_out' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE FUNCTION metric_state_recv(internal) RETURNS metric_state
+  AS 'MODULE_PATHNAME', 'behavpred_metric_state_recv' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE FUNCTION metric_state_send(metric_state) RETURNS bytea
+  AS 'MODULE_PATHNAME', 'behavpred_metric_state_send' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE TYPE metric_state (
+  INPUT = metric_state_in, OUTPUT = metric_state_out, RECEIVE = metric_state_recv, SEND = metric_state_send,
+  INTERNALLENGTH = VARIABLE, ALIGNMENT = double, STORAGE = extended
+);
+
+COMMENT ON TYPE metric_state IS 'What a metric has seen so far: all scores of both classes';
+
+COMMENT ON FUNCTION metric_state_in(cstring) IS 'Input of type metric_state';
+
+COMMENT ON FUNCTION metric_state_out(metric_state) IS 'Output of type metric_state';
+
+COMMENT ON FUNCTION metric_state_recv(internal) IS 'Binary input of type metric_state';
+
+COMMENT ON FUNCTION metric_state_send(metric_state) IS 'Binary output of type metric_state';
+
+-- What adds a row: the label is boolean, or integer 0 and 1.
+CREATE FUNCTION metric_add_ranked(metric_state, boolean, float8) RETURNS metric_state
+  AS 'MODULE_PATHNAME', 'behavpred_add_ranked' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+
+CREATE FUNCTION metric_add_ranked(metric_state, boolean, float8, integer) RETURNS metric_state
+  AS 'MODULE_PATHNAME', 'behavpred_add_ranked' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+
+CREATE FUNCTION metric_add_ranked(metric_state, boolean, float8, float8) RETURNS metric_state
+  AS 'MODULE_PATHNAME', 'behavpred_add_ranked' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+
+CREATE FUNCTION metric_add_ranked(metric_state, integer, float8) RETURNS metric_state
+  AS 'MODULE_PATHNAME', 'behavpred_add_ranked' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+
+CREATE FUNCTION metric_add_ranked(metric_state, integer, float8, integer) RETURNS metric_state
+  AS 'MODULE_PATHNAME', 'behavpred_add_ranked' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+
+CREATE FUNCTION metric_add_ranked(metric_state, integer, float8, float8) RETURNS metric_state
+  AS 'MODULE_PATHNAME', 'behavpred_add_ranked' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+
+CREATE FUNCTION metric_add_probability(metric_state, boolean, float8) RETURNS metric_state
+  AS 'MODULE_PATHNAME', 'behavpred_add_probability' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+
+CREATE FUNCTION metric_add_probability(metric_state, boolean, float8, integer) RETURNS metric_state
+  AS 'MODULE_PATHNAME', 'behavpred_add_probability' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+
+CREATE FUNCTION metric_add_probability(metric_state, integer, float8) RETURNS metric_state
+  AS 'MODULE_PATHNAME', 'behavpred_add_probability' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+
+CREATE FUNCTION metric_add_probability(metric_state, integer, float8, integer) RETURNS metric_state
+  AS 'MODULE_PATHNAME', 'behavpred_add_probability' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+
+CREATE FUNCTION metric_add_shift(metric_state, float8, float8) RETURNS metric_state
+  AS 'MODULE_PATHNAME', 'behavpred_add_shift' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+
+CREATE FUNCTION metric_add_shift(metric_state, float8, float8, integer) RETURNS metric_state
+  AS 'MODULE_PATHNAME', 'behavpred_add_shift' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+
+CREATE FUNCTION metric_add_log_loss(float8[], boolean, float8) RETURNS float8[]
+  AS 'MODULE_PATHNAME', 'behavpred_add_log_loss' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE FUNCTION metric_add_log_loss(float8[], integer, float8) RETURNS float8[]
+  AS 'MODULE_PATHNAME', 'behavpred_add_log_loss' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE FUNCTION metric_add_brier(float8[], boolean, float8) RETURNS float8[]
+  AS 'MODULE_PATHNAME', 'behavpred_add_brier' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE FUNCTION metric_add_brier(float8[], integer, float8) RETURNS float8[]
+  AS 'MODULE_PATHNAME', 'behavpred_add_brier' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE FUNCTION metric_combine(metric_state, metric_state) RETURNS metric_state
+  AS 'MODULE_PATHNAME', 'behavpred_metric_combine' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+
+CREATE FUNCTION metric_auc(metric_state) RETURNS float8
+  AS 'MODULE_PATHNAME', 'behavpred_auc' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+
+CREATE FUNCTION metric_pr_auc(metric_state) RETURNS float8
+  AS 'MODULE_PATHNAME', 'behavpred_pr_auc' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+
+CREATE FUNCTION metric_ece(metric_state) RETURNS float8
+  AS 'MODULE_PATHNAME', 'behavpred_ece' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+
+CREATE FUNCTION metric_lift_at(metric_state) RETURNS float8
+  AS 'MODULE_PATHNAME', 'behavpred_lift_at' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+
+CREATE FUNCTION metric_precision_at(metric_state) RETURNS float8
+  AS 'MODULE_PATHNAME', 'behavpred_precision_at' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+
+CREATE FUNCTION metric_recall_at(metric_state) RETURNS float8
+  AS 'MODULE_PATHNAME', 'behavpred_recall_at' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+
+CREATE FUNCTION metric_ndcg_at(metric_state) RETURNS float8
+  AS 'MODULE_PATHNAME', 'behavpred_ndcg_at' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+
+CREATE FUNCTION metric_psi(metric_state) RETURNS float8
+  AS 'MODULE_PATHNAME', 'behavpred_psi' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+
+COMMENT ON FUNCTION metric_add_ranked(metric_state, boolean, float8) IS 'For the metrics: adds a row';
+
+COMMENT ON FUNCTION metric_add_ranked(metric_state, boolean, float8, integer) IS 'For the metrics: adds a row';
+
+COMMENT ON FUNCTION metric_add_ranked(metric_state, boolean, float8, float8) IS 'For the metrics: adds a row';
+
+COMMENT ON FUNCTION metric_add_ranked(metric_state, integer, float8) IS 'For the metrics: adds a row';
+
+COMMENT ON FUNCTION metric_add_ranked(metric_state, integer, float8, integer) IS 'For the metrics: adds a row';
+
+COMMENT ON FUNCTION metric_add_ranked(metric_state, integer, float8, float8) IS 'For the metrics: adds a row';
+
+COMMENT ON FUNCTION metric_add_probability(metric_state, boolean, float8) IS 'For the metrics: adds a row';
+
+COMMENT ON FUNCTION metric_add_probability(metric_state, boolean, float8, integer) IS 'For the metrics: adds a row';
+
+COMMENT ON FUNCTION metric_add_probability(metric_state, integer, float8) IS 'For the metrics: adds a row';
+
+COMMENT ON FUNCTION metric_add_probability(metric_state, integer, float8, integer) IS 'For the metrics: adds a row';
+
+COMMENT ON FUNCTION metric_add_shift(metric_state, float8, float8) IS 'For the metrics: adds a row';
+
+COMMENT ON FUNCTION metric_add_shift(metric_state, float8, float8, integer) IS 'For the metrics: adds a row';
+
+COMMENT ON FUNCTION metric_add_log_loss(float8[], boolean, float8) IS 'For the metrics: adds a row';
+
+COMMENT ON FUNCTION metric_add_log_loss(float8[], integer, float8) IS 'For the metrics: adds a row';
+
+COMMENT ON FUNCTION metric_add_brier(float8[], boolean, float8) IS 'For the metrics: adds a row';
+
+COMMENT ON FUNCTION metric_add_brier(float8[], integer, float8) IS 'For the metrics: adds a row';
+
+COMMENT ON FUNCTION metric_combine(metric_state, metric_state) IS 'For the metrics: joins two states';
+
+COMMENT ON FUNCTION metric_auc(metric_state) IS 'For the metrics: the result';
+
+COMMENT ON FUNCTION metric_pr_auc(metric_state) IS 'For the metrics: the result';
+
+COMMENT ON FUNCTION metric_ece(metric_state) IS 'For the metrics: the result';
+
+COMMENT ON FUNCTION metric_lift_at(metric_state) IS 'For the metrics: the result';
+
+COMMENT ON FUNCTION metric_precision_at(metric_state) IS 'For the metrics: the result';
+
+COMMENT ON FUNCTION metric_recall_at(metric_state) IS 'For the metrics: the result';
+
+COMMENT ON FUNCTION metric_ndcg_at(metric_state) IS 'For the metrics: the result';
+
+COMMENT ON FUNCTION metric_psi(metric_state) IS 'For the metrics: the result';
+
+CREATE AGGREGATE auc(label boolean, score float8) (
+  SFUNC = metric_add_ranked, STYPE = metric_state, COMBINEFUNC = metric_combine,
+  FINALFUNC = metric_auc, PARALLEL = SAFE
+);
+
+CREATE AGGREGATE auc(label integer, score float8) (
+  SFUNC = metric_add_ranked, STYPE = metric_state, COMBINEFUNC = metric_combine,
+  FINALFUNC = metric_auc, PARALLEL = SAFE
+);
+
+CREATE AGGREGATE pr_auc(label boolean, score float8) (
+  SFUNC = metric_add_ranked, STYPE = metric_state, COMBINEFUNC = metric_combine,
+  FINALFUNC = metric_pr_auc, PARALLEL = SAFE
+);
+
+CREATE AGGREGATE pr_auc(label integer, score float8) (
+  SFUNC = metric_add_ranked, STYPE = metric_state, COMBINEFUNC = metric_combine,
+  FINALFUNC = metric_pr_auc, PARALLEL = SAFE
+);
+
+CREATE AGGREGATE ece(label boolean, probability float8) (
+  SFUNC = metric_add_probability, STYPE = metric_state, COMBINEFUNC = metric_combine,
+  FINALFUNC = metric_ece, PARALLEL = SAFE
+);
+
+CREATE AGGREGATE ece(label integer, probability float8) (
+  SFUNC = metric_add_probability, STYPE = metric_state, COMBINEFUNC = metric_combine,
+  FINALFUNC = metric_ece, PARALLEL = SAFE
+);
+
+CREATE AGGREGATE ece(label boolean, probability float8, bins integer) (
+  SFUNC = metric_add_probability, STYPE = metric_state, COMBINEFUNC = metric_combine,
+  FINALFUNC = metric_ece, PARALLEL = SAFE
+);
+
+CREATE AGGREGATE ece(label integer, probability float8, bins integer) (
+  SFUNC = metric_add_probability, STYPE = metric_state, COMBINEFUNC = metric_combine,
+  FINALFUNC = metric_ece, PARALLEL = SAFE
+);
+
+CREATE AGGREGATE lift_at(label boolean, score float8, fraction float8) (
+  SFUNC = metric_add_ranked, STYPE = metric_state, COMBINEFUNC = metric_combine,
+  FINALFUNC = metric_lift_at, PARALLEL = SAFE
+);
+
+CREATE AGGREGATE lift_at(label integer, score float8, fraction float8) (
+  SFUNC = metric_add_ranked, STYPE = metric_state, COMBINEFUNC = metric_combine,
+  FINALFUNC = metric_lift_at, PARALLEL = SAFE
+);
+
+CREATE AGGREGATE lift_at(label boolean, score float8, k integer) (
+  SFUNC = metric_add_ranked, STYPE = metric_state, COMBINEFUNC = metric_combine,
+  FINALFUNC = metric_lift_at, PARALLEL = SAFE
+);
+
+CREATE AGGREGATE lift_at(label integer, score float8, k integer) (
+  SFUNC = metric_add_ranked, STYPE = metric_state, COMBINEFUNC = metric_combine,
+  FINALFUNC = metric_lift_at, PARALLEL = SAFE
+);
+
+CREATE AGGREGATE precision_at(label boolean, score float8, fraction float8) (
+  SFUNC = metric_add_ranked, STYPE = metric_state, COMBINEFUNC = metric_combine,
+  FINALFUNC = metric_precision_at, PARALLEL = SAFE
+);
+
+CREATE AGGREGATE precision_at(label integer, score float8, fraction float8) (
+  SFUNC = metric_add_ranked, STYPE = metric_state, COMBINEFUNC = metric_combine,
+  FINALFUNC = metric_precision_at, PARALLEL = SAFE
+);
+
+CREATE AGGREGATE precision_at(label boolean, score float8, k integer) (
+  SFUNC = metric_add_ranked, STYPE = metric_state, COMBINEFUNC = metric_combine,
+  FINALFUNC = metric_precision_at, PARALLEL = SAFE
+);
+
+CREATE AGGREGATE precision_at(label integer, score float8, k integer) (
+  SFUNC = metric_add_ranked, STYPE = metric_state, COMBINEFUNC = metric_combine,
+  FINALFUNC = metric_precision_at, PARALLEL = SAFE
+);
+
+CREATE AGGREGATE recall_at(label boolean, score float8, fraction float8) (
+  SFUNC = metric_add_ranked, STYPE = metric_state, COMBINEFUNC = metric_combine,
+  FINALFUNC = metric_recall_at, PARALLEL = SAFE
+);
+
+CREATE AGGREGATE recall_at(label integer, score float8, fraction float8) (
+  SFUNC = metric_add_ranked, STYPE = metric_state, COMBINEFUNC = metric_combine,
+  FINALFUNC = metric_recall_at, PARALLEL = SAFE
+);
+
+CREATE AGGREGATE recall_at(label boolean, score float8, k integer) (
+  SFUNC = metric_add_ranked, STYPE = metric_state, COMBINEFUNC = metric_combine,
+  FINALFUNC = metric_recall_at, PARALLEL = SAFE
+);
+
+CREATE AGGREGATE recall_at(label integer, score float8, k integer) (
+  SFUNC = metric_add_ranked, STYPE = metric_state, COMBINEFUNC = metric_combine,
+  FINALFUNC = metric_recall_at, PARALLEL = SAFE
+);
+
+CREATE AGGREGATE ndcg_at(label boolean, score float8, k integer) (
+  SFUNC = metric_add_ranked, STYPE = metric_state, COMBINEFUNC = metric_combine,
+  FINALFUNC = metric_ndcg_at, PARALLEL = SAFE
+);
+
+CREATE AGGREGATE ndcg_at(label integer, score float8, k integer) (
+  SFUNC = metric_add_ranked, STYPE = metric_state, COMBINEFUNC = metric_combine,
+  FINALFUNC = metric_ndcg_at, PARALLEL = SAFE
+);
+
+CREATE AGGREGATE psi(expected float8, actual float8) (
+  SFUNC = metric_add_shift, STYPE = metric_state, COMBINEFUNC = metric_combine,
+  FINALFUNC = metric_psi, PARALLEL = SAFE
+);
+
+CREATE AGGREGATE psi(expected float8, actual float8, bins integer) (
+  SFUNC = metric_add_shift, STYPE = metric_state, COMBINEFUNC = metric_combine,
+  FINALFUNC = metric_psi, PARALLEL = SAFE
+);
+
+CREATE AGGREGATE log_loss(label boolean, probability float8) (
+  SFUNC = metric_add_log_loss, STYPE = float8[], INITCOND = '{0,0,0}',
+  COMBINEFUNC = pg_catalog.float8_combine, FINALFUNC = pg_catalog.float8_avg, PARALLEL = SAFE
+);
+
+CREATE AGGREGATE log_loss(label integer, probability float8) (
+  SFUNC = metric_add_log_loss, STYPE = float8[], INITCOND = '{0,0,0}',
+  COMBINEFUNC = pg_catalog.float8_combine, FINALFUNC = pg_catalog.float8_avg, PARALLEL = SAFE
+);
+
+CREATE AGGREGATE brier(label boolean, probability float8) (
+  SFUNC = metric_add_brier, STYPE = float8[], INITCOND = '{0,0,0}',
+  COMBINEFUNC = pg_catalog.float8_combine, FINALFUNC = pg_catalog.float8_avg, PARALLEL = SAFE
+);
+
+CREATE AGGREGATE brier(label integer, probability float8) (
+  SFUNC = metric_add_brier, STYPE = float8[], INITCOND = '{0,0,0}',
+  COMBINEFUNC = pg_catalog.float8_combine, FINALFUNC = pg_catalog.float8_avg, PARALLEL = SAFE
+);
+
+COMMENT ON AGGREGATE auc(boolean, float8) IS
+  'Area under the ROC curve: how often a positive has the higher score, a tie counting half; 0.5 is chance, 1 is perfect. NULL unless both classes occur. Rows with a NULL label or score are left out; a score that is NaN is an error';
+
+COMMENT ON AGGREGATE auc(integer, float8) IS
+  'The same, labels 0 and 1';
+
+COMMENT ON AGGREGATE pr_auc(boolean, float8) IS
+  'Average precision: the area under the precision-recall curve, as a sum over distinct scores; chance is the rate of positives. NULL without a positive';
+
+COMMENT ON AGGREGATE pr_auc(integer, float8) IS
+  'The same, labels 0 and 1';
+
+COMMENT ON AGGREGATE ece(boolean, float8) IS
+  'Expected calibration error: mean over bins of equal count, by rising probability, of |mean probability - rate of positives|. bins: 1 to 100000, default 10';
+
+COMMENT ON AGGREGATE ece(integer, float8) IS
+  'The same, labels 0 and 1';
+
+COMMENT ON AGGREGATE ece(boolean, float8, integer) IS
+  'Expected calibration error: mean over bins of equal count, by rising probability, of |mean probability - rate of positives|. bins: 1 to 100000, default 10';
+
+COMMENT ON AGGREGATE ece(integer, float8, integer) IS
+  'The same, labels 0 and 1';
+
+COMMENT ON AGGREGATE lift_at(boolean, float8, float8) IS
+  'Rate of positives among the best by score, over the rate in all; fraction (above 0, at most 1) of the rows, or the best k rows. A tie at the border is taken in proportion. NULL without a positive';
+
+COMMENT ON AGGREGATE lift_at(integer, float8, float8) IS
+  'The same, labels 0 and 1';
+
+COMMENT ON AGGREGATE lift_at(boolean, float8, integer) IS
+  'Rate of positives among the best by score, over the rate in all; fraction (above 0, at most 1) of the rows, or the best k rows. A tie at the border is taken in proportion. NULL without a positive';
+
+COMMENT ON AGGREGATE lift_at(integer, float8, integer) IS
+  'The same, labels 0 and 1';
+
+COMMENT ON AGGREGATE precision_at(boolean, float8, float8) IS
+  'Rate of positives among the best fraction (above 0, at most 1), or the best k rows (all when there are fewer), by score. A tie at the border is taken in proportion';
+
+COMMENT ON AGGREGATE precision_at(integer, float8, float8) IS
+  'The same, labels 0 and 1';
+
+COMMENT ON AGGREGATE precision_at(boolean, float8, integer) IS
+  'Rate of positives among the best fraction (above 0, at most 1), or the best k rows (all when there are fewer), by score. A tie at the border is taken in proportion';
+
+COMMENT ON AGGREGATE precision_at(integer, float8, integer) IS
+  'The same, labels 0 and 1';
+
+COMMENT ON AGGREGATE recall_at(boolean, float8, float8) IS
+  'Share of all positives that stand among the best fraction (above 0, at most 1), or the best k rows, by score. A tie at the border is taken in proportion. NULL without a positive';
+
+COMMENT ON AGGREGATE recall_at(integer, float8, float8) IS
+  'The same, labels 0 and 1';
+
+COMMENT ON AGGREGATE recall_at(boolean, float8, integer) IS
+  'Share of all positives that stand among the best fraction (above 0, at most 1), or the best k rows, by score. A tie at the border is taken in proportion. NULL without a positive';
+
+COMMENT ON AGGREGATE recall_at(integer, float8, integer) IS
+  'The same, labels 0 and 1';
+
+COMMENT ON AGGREGATE ndcg_at(boolean, float8, integer) IS
+  'Normalised discounted cumulative gain of the best k rows by score, gains 0 or 1, 0 to 1; rows with equal scores share their places. For rankings of users: GROUP BY user, then avg(). NULL without a positive';
+
+COMMENT ON AGGREGATE ndcg_at(integer, float8, integer) IS
+  'The same, labels 0 and 1';
+
+COMMENT ON AGGREGATE psi(float8, float8) IS
+  'Population stability index: how far the distribution of actual has moved from that of expected, over bins (1 to 100000, default 10) of equal share cut from expected; below 0.1 is little, above 0.25 much. Each value that is not NULL joins its sample, so the two may come from different rows. NULL when a sample is empty';
+
+COMMENT ON AGGREGATE psi(float8, float8, integer) IS
+  'Population stability index: how far the distribution of actual has moved from that of expected, over bins (1 to 100000, default 10) of equal share cut from expected; below 0.1 is little, above 0.25 much. Each value that is not NULL joins its sample, so the two may come from different rows. NULL when a sample is empty';
+
+COMMENT ON AGGREGATE log_loss(boolean, float8) IS
+  'Mean of -ln(probability of what happened), probabilities kept within 1e-15 of 0 and 1; smaller is better';
+
+COMMENT ON AGGREGATE log_loss(integer, float8) IS
+  'The same, labels 0 and 1';
+
+COMMENT ON AGGREGATE brier(boolean, float8) IS
+  'Mean squared difference of probability and what happened, 0 to 1; smaller is better';
+
+COMMENT ON AGGREGATE brier(integer, float8) IS
+  'The same, labels 0 and 1';
+
+-- ---------------------------------------------------------------------------
+-- Evaluation: the scores of each model's test part, and what they tell
+-- ---------------------------------------------------------------------------
+CREATE TABLE held_out_score (
+  target text NOT NULL,
+  version int NOT NULL,
+  owner name NOT NULL DEFAULT current_user,
+  positives int NOT NULL,
+  logits float8[] NOT NULL,
+  interactions int[] NOT NULL,
+  positive_weight float8 NOT NULL,
+  negative_weight float8 NOT NULL,
+  PRIMARY KEY (target, version),
+  FOREIGN KEY (target, version) REFERENCES trained_model ON DELETE CASCADE
+);
+
+COMMENT ON TABLE held_out_score IS 'Test part of each model: logits and numbers of interactions, positives first, without keys; how many candidates a positive and a negative stand for';
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON held_out_score TO PUBLIC;
+
+ALTER TABLE held_out_score ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY own_rows ON held_out_score USING (owner = current_user);
+
+CREATE POLICY granted_rows ON held_out_score FOR SELECT USING (privilege_on_target(owner, target) >= 2);
+
+CREATE POLICY granted_training ON held_out_score FOR INSERT
+  WITH CHECK (privilege_on_target(owner, target) >= 3);
+
+CREATE POLICY of_same_owner ON held_out_score AS RESTRICTIVE FOR INSERT
+  WITH CHECK (EXISTS (SELECT FROM registered_target t
+                      WHERE t.target = held_out_score.target AND t.owner = held_out_score.owner));
+
+COMMENT ON POLICY own_rows ON held_out_score IS 'Every role sees and changes its own models';
+
+COMMENT ON POLICY granted_rows ON held_out_score IS 'Test parts of others that the role may read';
+
+COMMENT ON POLICY granted_training ON held_out_score IS 'Trainers write test parts for the owner';
+
+COMMENT ON POLICY of_same_owner ON held_out_score IS 'Test parts are of the owner of their target';
+
+SELECT pg_extension_config_dump('held_out_score', '');
+
+CREATE FUNCTION evaluate(
+  target text, labels regclass DEFAULT NULL, label_column name DEFAULT 'label',
+  fractions float8[] DEFAULT '{0.01,0.05,0.1}', version int DEFAULT NULL,
+  seed bigint DEFAULT NULL, threads int DEFAULT NULL)
+RETURNS TABLE (metric text, at float8, value float8, low float8, high float8, n bigint, positives bigint,
+               popularity float8, prior float8, basis text)
+AS 'MODULE_PATHNAME', 'behavpred_evaluate' LANGUAGE C STABLE;
+
+COMMENT ON FUNCTION evaluate(text, regclass, name, float8[], int, bigint, int) IS
+  'Quality of a target''s model on users it was not trained on: auc, pr_auc, log_loss, brier, ece, and for each of fractions (above 0, at most 1) the lift of the best by probability and the gain, their share of all positives. Users: the test part of the deployed version''s training, or of another version, weighted to the candidates (basis unseen or in_graph, as train_target() says); or those of labels, a relation with the graph''s user column and a label (boolean, or 0 and 1), at most 1,000,000. low and high: 95 % interval, given the size of both classes: DeLong for auc, variance of the mean for log_loss and brier, seeded bootstrap of 200 draws for the others. popularity: the same of users ranked by their number of interactions; prior: of the base rate as everybody''s probability. NULL: the data cannot tell';
+
+CREATE FUNCTION roc_curve(target text, points int DEFAULT 100, version int DEFAULT NULL)
+RETURNS TABLE (threshold float8, fraction float8, false_positive_rate float8, true_positive_rate float8)
+AS 'MODULE_PATHNAME', 'behavpred_roc_curve' LANGUAGE C STABLE;
+
+COMMENT ON FUNCTION roc_curve(text, int, int) IS
+  'ROC curve of a target''s model on the test part of its training: taking users from a probability (threshold) on takes this fraction of the candidates, and these rates of the negatives and positives. points: about how many, 1 to 100000; version: default the deployed one';
+
+CREATE FUNCTION calibration_curve(target text, bins int DEFAULT 10, version int DEFAULT NULL)
+RETURNS TABLE (bin int, n bigint, positives bigint, probability float8, rate float8, low float8, high float8)
+AS 'MODULE_PATHNAME', 'behavpred_calibration_curve' LANGUAGE C STABLE;
+
+COMMENT ON FUNCTION calibration_curve(text, int, int) IS
+  'Reliability curve of a target''s model on the test part of its training, by rising probability: users and positives in each bin, their mean probability and rate of positives among the candidates, with its 95 % interval. bins of equal weight, 1 to 100000; version: default the deployed one';
+
+CREATE FUNCTION audience_curve(
+  target text, fractions float8[] DEFAULT '{0.001,0.002,0.005,0.01,0.02,0.05,0.1,0.2,0.5,1}',
+  exclude_known boolean DEFAULT true, candidates regclass DEFAULT NULL, threads int DEFAULT NULL)
+RETURNS TABLE (size bigint, fraction float8, threshold float8, expected_positives float8, positives_low float8,
+               positives_high float8, "precision" float8, recall float8, lift float8, lift_low float8, lift_high float8)
+AS 'MODULE_PATHNAME', 'behavpred_audience_curve' LANGUAGE C STABLE;
+
+COMMENT ON FUNCTION audience_curve(text, float8[], boolean, regclass, int) IS
+  'What audiences of each size would bring, the best of fractions (above 0, at most 1) of those that audience() chooses from: probability of the last user (threshold); expected positives, the sum of the probabilities, and their 95 % interval by how many positives the test part of the training had for each that was expected; precision = expected positives over size; recall = over all expected; lift = precision over the base rate';
+
+-- ---------------------------------------------------------------------------
+-- Explanation
+-- ---------------------------------------------------------------------------
+CREATE FUNCTION explain(target text, user_id anyelement, interactions int DEFAULT 20)
+RETURNS TABLE (kind text, name text, contribution float8, by_factor float8[])
+AS 'MODULE_PATHNAME', 'behavpred_explain' LANGUAGE C STABLE STRICT;
+
+CREATE FUNCTION explain(target text, user_id text, interactions int DEFAULT 20)
+RETURNS TABLE (kind text, name text, contribution float8, by_factor float8[])
+AS 'MODULE_PATHNAME', 'behavpred_explain' LANGUAGE C STABLE STRICT;
+
+COMMENT ON FUNCTION explain(text, anyelement, int) IS
+  'What the log odds of predict() are made of. The rows base (a user without direction and activity), factor (of the graph network, by number), activity, calibration and remainder (rounding) add up to ln(p / (1 - p)). The rows interaction (the user''s objects with the largest parts, name is the key) and other_interactions (the rest, name is how many) share out the factors'' parts, and add up to them: in each factor in proportion to the probability that it was the reason for the interaction; by_factor is the part in each. interactions: how many, 0 reads none. No rows for a user the graph does not know';
+
+COMMENT ON FUNCTION explain(text, text, int) IS 'The same, the user''s key as text';
+
+-- ---------------------------------------------------------------------------
+-- Neighbours: what is alike, and recommendations for everybody
+-- ---------------------------------------------------------------------------
+CREATE FUNCTION similar_users(graph text, user_id anyelement, k int DEFAULT 10)
+RETURNS TABLE (rank int, user_key text, similarity float8)
+AS 'MODULE_PATHNAME', 'behavpred_similar_users' LANGUAGE C STABLE STRICT;
+
+CREATE FUNCTION similar_users(graph text, user_id text, k int DEFAULT 10)
+RETURNS TABLE (rank int, user_key text, similarity float8)
+AS 'MODULE_PATHNAME', 'behavpred_similar_users' LANGUAGE C STABLE STRICT;
+
+COMMENT ON FUNCTION similar_users(text, anyelement, int) IS
+  'The k users (1 to 100000) whose vectors point most nearly the same way, exactly: similarity is the cosine, -1 to 1, without the numbers for activity; ties by key. No rows for a user the graph does not know';
+
+COMMENT ON FUNCTION similar_users(text, text, int) IS 'The same, the user''s key as text';
+
+CREATE FUNCTION similar_objects(graph text, object_id anyelement, k int DEFAULT 10)
+RETURNS TABLE (rank int, object_key text, similarity float8)
+AS 'MODULE_PATHNAME', 'behavpred_similar_objects' LANGUAGE C STABLE STRICT;
+
+CREATE FUNCTION similar_objects(graph text, object_id text, k int DEFAULT 10)
+RETURNS TABLE (rank int, object_key text, similarity float8)
+AS 'MODULE_PATHNAME', 'behavpred_similar_objects' LANGUAGE C STABLE STRICT;
+
+COMMENT ON FUNCTION similar_objects(text, anyelement, int) IS
+  'The k objects (1 to 100000) whose vectors point most nearly the same way, exactly: similarity is the cosine, -1 to 1, without the bias; ties by key. No rows for an object the graph does not know';
+
+COMMENT ON FUNCTION similar_objects(text, text, int) IS 'The same, the object''s key as text';
+
+CREATE FUNCTION recommend_all(
+  graph text, k int DEFAULT 10, exclude_seen boolean DEFAULT true, users regclass DEFAULT NULL, threads int DEFAULT NULL)
+RETURNS TABLE (user_key text, rank int, object_key text, score float8)
+AS 'MODULE_PATHNAME', 'behavpred_recommend_all' LANGUAGE C STABLE;
+
+COMMENT ON FUNCTION recommend_all(text, int, boolean, regclass, int) IS
+  'recommend() for all users of the graph, or those of a relation, users: the k objects (1 to 1000) with the highest score for each, by user key and rank; exclude_seen leaves out those he has interacted with. threads: default behavpred.threads; does not change the result';
+
+REVOKE EXECUTE ON FUNCTION recommend_all(text, int, boolean, regclass, int) FROM PUBLIC;
+
+-- ---------------------------------------------------------------------------
+-- Models: many at once, versions, deployment
+-- ---------------------------------------------------------------------------
+
+CREATE TABLE model_deployment (
+  deployment_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  target text NOT NULL REFERENCES registered_target ON DELETE CASCADE,
+  version int NOT NULL,
+  action text NOT NULL CHECK (action IN ('train', 'import', 'deploy', 'rollback')),
+  returns_to bigint,
+  owner name NOT NULL DEFAULT current_user,
+  deployed_by name NOT NULL DEFAULT session_user,
+  deployed_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+CREATE INDEX model_deployment_target ON model_deployment (target, deployment_id);
+
+COMMENT ON TABLE model_deployment IS 'Which version of each target answered from when on, who deployed it (deployed_by: the role that logged in), by which action, and the deployment that a rollback goes back to (returns_to)';
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON model_deployment TO PUBLIC;
+
+ALTER TABLE model_deployment ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY own_rows ON model_deployment USING (owner = current_user);
+
+CREATE POLICY granted_rows ON model_deployment FOR SELECT USING (privilege_on_target(owner, target) >= 2);
+
+CREATE POLICY granted_training ON model_deployment FOR INSERT
+  WITH CHECK (privilege_on_target(owner, target) >= 3);
+
+CREATE POLICY of_same_owner ON model_deployment AS RESTRICTIVE FOR INSERT
+  WITH CHECK (EXISTS (SELECT FROM registered_target t
+                      WHERE t.target = model_deployment.target AND t.owner = model_deployment.owner));
+
+COMMENT ON POLICY own_rows ON model_deployment IS 'Every role sees and changes its own deployments';
+
+COMMENT ON POLICY granted_rows ON model_deployment IS 'Deployments of others that the role may read';
+
+COMMENT ON POLICY granted_training ON model_deployment IS 'Trainers write deployments for the owner';
+
+COMMENT ON POLICY of_same_owner ON model_deployment IS 'Deployments are of the owner of their target';
+
+COMMENT ON INDEX model_deployment_target IS 'The latest deployment of a target';
+
+SELECT pg_extension_config_dump('model_deployment', '');
+
+SELECT pg_extension_config_dump('model_deployment_deployment_id_seq', '');
+
+CREATE FUNCTION train_targets(
+  graph text DEFAULT NULL, targets text[] DEFAULT NULL,
+  model text DEFAULT 'logistic', hidden int[] DEFAULT NULL,
+  soft_weight float8 DEFAULT 0.5, seed_weights text DEFAULT 'isolation_forest',
+  negative_ratio float8 DEFAULT NULL, calibration text DEFAULT 'platt',
+  seed bigint DEFAULT NULL, threads int DEFAULT NULL, options jsonb DEFAULT NULL)
+RETURNS TABLE (target text, run_id bigint, version int, n_positive bigint, n_negative bigint,
+  auc float8, pr_auc float8, log_loss float8, ece float8,
+  lift_at_1pct float8, teacher_auc float8, activity_auc float8,
+  test_positives bigint, test_basis text, deployed boolean, seconds float8, error text, sqlstate text)
+AS 'MODULE_PATHNAME', 'behavpred_train_targets' LANGUAGE C VOLATILE;
+
+COMMENT ON FUNCTION train_targets(text, text[], text, int[], float8, text, float8, text, bigint, int, jsonb) IS
+  'train_target() for many: the targets named, else all of the graph, else all of yours. Embeddings and interactions are read once for all targets with the same candidates and negatives. One row for each; a target that cannot be trained has NULLs, and its message and SQLSTATE in error and sqlstate, and stops no other. The models are those that train_target() makes';
+
+CREATE FUNCTION deploy(target text, version int) RETURNS void
+AS 'MODULE_PATHNAME', 'behavpred_deploy' LANGUAGE C VOLATILE STRICT;
+
+COMMENT ON FUNCTION deploy(text, int) IS 'Lets this version of the target''s model answer from now on; see view models for the versions';
+
+CREATE FUNCTION rollback(target text) RETURNS int
+AS 'MODULE_PATHNAME', 'behavpred_rollback' LANGUAGE C VOLATILE STRICT;
+
+COMMENT ON FUNCTION rollback(text) IS 'Lets the version answer that did before the present one, with the same predictions; returns its number. Once more goes back further';
+
+CREATE FUNCTION lookalike(
+  graph text, seeds regclass, size bigint DEFAULT NULL, fraction float8 DEFAULT NULL,
+  min_probability float8 DEFAULT NULL, min_lift float8 DEFAULT NULL,
+  exclude_known boolean DEFAULT true, candidates regclass DEFAULT NULL,
+  model text DEFAULT 'logistic', hidden int[] DEFAULT NULL,
+  soft_weight float8 DEFAULT 0.5, seed_weights text DEFAULT 'isolation_forest',
+  negative_ratio float8 DEFAULT NULL, calibration text DEFAULT 'platt',
+  seed bigint DEFAULT NULL, threads int DEFAULT NULL, options jsonb DEFAULT NULL)
+RETURNS TABLE (rank bigint, user_key text, probability float8, lift float8)
+AS 'MODULE_PATHNAME', 'behavpred_lookalike' LANGUAGE C STABLE;
+
+COMMENT ON FUNCTION lookalike(text, regclass, bigint, float8, float8, float8, boolean, regclass, text, int[], float8, text, float8, text, bigint, int, jsonb) IS
+  'The users most like those of seeds (a relation of at least 20 users of the graph), best first, ties by key: a model is trained for this call as train_target() does, with what the seeds have in common as teacher, and forgotten. Conditions are those of audience(), the rest are arguments of train_target(). Probability: that a candidate is one of the seeds or would be, 0 to 1; lift: over the rate of seeds among the candidates. candidates: default all users of the graph; seeds are left out unless exclude_known is false';
+
+CREATE FUNCTION audiences(
+  targets text[], size bigint DEFAULT 1000, exclude_known boolean DEFAULT true,
+  candidates regclass DEFAULT NULL, threads int DEFAULT NULL)
+RETURNS TABLE (target text, rank bigint, user_key text, probability float8, lift float8)
+AS 'MODULE_PATHNAME', 'behavpred_audiences' LANGUAGE C STABLE;
+
+COMMENT ON FUNCTION audiences(text[], bigint, boolean, regclass, int) IS
+  'audience() for many targets, in their order, with the same result: the embeddings are read once for all targets of a graph with the same candidates. size: users of each target, at least 1; the other arguments as in audience()';
+
+REVOKE EXECUTE ON FUNCTION
+  train_targets(text, text[], text, int[], float8, text, float8, text, bigint, int, jsonb),
+  deploy(text, int),
+  rollback(text),
+  lookalike(text, regclass, bigint, float8, float8, float8, boolean, regclass, text, int[], float8, text, float8, text, bigint, int, jsonb)
+FROM PUBLIC;
+
+-- ---------------------------------------------------------------------------
+-- Memory and time of a training before it
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION estimate(
+  graph text,
+  dimension int DEFAULT 64, factors int DEFAULT 4, layers int DEFAULT 2,
+  routing_iterations int DEFAULT 2,
+  epochs int DEFAULT NULL, batch_size int DEFAULT NULL, learning_rate float8 DEFAULT NULL,
+  negatives int DEFAULT NULL, temperature float8 DEFAULT NULL, patience int DEFAULT NULL,
+  validation_fraction float8 DEFAULT NULL, seed bigint DEFAULT NULL, threads int DEFAULT NULL,
+  options jsonb DEFAULT NULL,
+  OUT users bigint, OUT objects bigint, OUT edges bigint,
+  OUT bytes bigint, OUT seconds float8, OUT max_memory bigint, OUT fits boolean, OUT advice text)
+RETURNS record AS 'MODULE_PATHNAME', 'behavpred_estimate' LANGUAGE C VOLATILE;
+
+COMMENT ON FUNCTION estimate(text, int, int, int, int, int, int, float8, int, float8, int, float8, bigint, int, jsonb) IS
+'What train_graph() with the same arguments would need. Reads the sources as they are now, and runs a pilot of a few steps on a part of the users; writes nothing and takes no lock of the graph, so it may run beside a training. Takes as long as the reading and about a second more.
+Arguments: those of train_graph(), with the same ranges and defaults.
+Result: distinct users, objects and pairs; bytes of memory at the peak; seconds in all when no epoch is saved by patience, NULL when max_memory leaves no room for a pilot; behavpred.max_memory in bytes; whether the training fits into it; when it does not, the settings that would fit, and when it takes long, what would make it shorter.';
+
+REVOKE EXECUTE ON FUNCTION
+  estimate(text, int, int, int, int, int, int, float8, int, float8, int, float8, bigint, int, jsonb)
+FROM PUBLIC;
+
+CREATE FUNCTION sees_target(owner name, graph text, target text, privilege int) RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT behavpred.sees_rows_of(owner) OR behavpred.privilege_on(owner, graph, target) >= privilege $$;
+
+COMMENT ON FUNCTION sees_target(name, text, text, int) IS
+'For the views: whether the current role sees the rows of this one, or was granted the privilege (1 predict, 2 read, 3 train) on a target of a graph, or on the graph when target is NULL';
+
+CREATE OR REPLACE VIEW graphs AS
+SELECT g.graph, g.owner, g.created_at, g.interactions, g.user_column, g.object_column,
+       g.behavior_column, g.behaviors, g.value_column, g.min_value, g.weight_column, g.time_column, g.since,
+       g.users, g.user_features, g.objects, g.object_features, g.max_degree, g.row_security,
+       g.user_embeddings, g.object_embeddings, g.trained_run, r.finished_at AS trained_at
+FROM registered_graph g
+LEFT JOIN training_run r ON r.run_id = g.trained_run
+WHERE sees_target(g.owner, g.graph, NULL, 1);
+
+COMMENT ON VIEW graphs IS 'Your graphs and those you were granted a privilege on, with the run that made their embeddings';
+
+CREATE OR REPLACE VIEW targets AS
+SELECT t.target, t.graph, t.owner, t.created_at, t.objects, t.seeds, t.candidates, t.negatives, t.horizon,
+       t.deployed_version, m.trained_at, d.deployed_at, d.deployed_by
+FROM registered_target t
+LEFT JOIN trained_model m ON m.target = t.target AND m.version = t.deployed_version
+LEFT JOIN LATERAL (SELECT d.deployed_at, d.deployed_by FROM model_deployment d
+                   WHERE d.target = t.target ORDER BY d.deployment_id DESC LIMIT 1) d ON true
+WHERE sees_target(t.owner, t.graph, t.target, 1);
+
+COMMENT ON VIEW targets IS 'Your targets and those you were granted a privilege on, with the version that predicts now, since when, and who deployed it';
+
+CREATE OR REPLACE VIEW models AS
+SELECT m.target, m.version, m.version = t.deployed_version AS deployed, m.owner, m.trained_at, m.run_id, m.metrics,
+       m.graph_run = g.trained_run AS usable, m.metrics ->> 'teacher' AS teacher,
+       (SELECT max(d.deployed_at) FROM model_deployment d WHERE d.target = m.target AND d.version = m.version) AS deployed_at
+FROM trained_model m
+JOIN registered_target t ON t.target = m.target
+JOIN registered_graph g ON g.graph = t.graph
+WHERE sees_target(m.owner, t.graph, m.target, 2);
+
+COMMENT ON VIEW models IS 'Versions of the models that you may read, with their quality; usable: it fits the graph''s present embeddings; teacher: object, or seeds (the fallback for a target whose objects the graph does not know); deployed_at: the last time it was deployed';
+
+-- The interval of an AUC is that of Hanley and McNeil, from the numbers of the test part.
+CREATE VIEW metrics AS
+SELECT m.target, m.version, x.metric, x.value,
+       CASE WHEN s.error IS NOT NULL THEN greatest(0, x.value - 1.96 * s.error) END AS low,
+       CASE WHEN s.error IS NOT NULL THEN least(1, x.value + 1.96 * s.error) END AS high,
+       c.positives + c.negatives AS n, c.positives
+FROM trained_model m
+JOIN registered_target t ON t.target = m.target
+CROSS JOIN LATERAL (SELECT (m.metrics ->> 'test_positives')::bigint AS positives,
+                           (m.metrics ->> 'test_negatives')::bigint AS negatives) c
+CROSS JOIN LATERAL (SELECT key AS metric, value::float8 AS value FROM jsonb_each_text(m.metrics)
+                    WHERE key IN ('auc', 'pr_auc', 'log_loss', 'brier', 'ece', 'lift_at_1pct', 'base_rate', 'prior_log_loss',
+                                  'teacher_auc', 'centroid_auc', 'activity_auc', 'incumbent_auc') AND value IS NOT NULL) x
+CROSS JOIN LATERAL (
+  SELECT CASE WHEN x.metric IN ('auc', 'teacher_auc', 'centroid_auc', 'activity_auc', 'incumbent_auc')
+                   AND c.positives > 0 AND c.negatives > 0
+         THEN sqrt(greatest(0, x.value * (1 - x.value) + (c.positives - 1) * (x.value / (2 - x.value) - x.value ^ 2)
+                               + (c.negatives - 1) * (2 * x.value ^ 2 / (1 + x.value) - x.value ^ 2))
+                   / (c.positives * c.negatives)) END AS error) s
+WHERE sees_target(m.owner, t.graph, m.target, 2);
+
+COMMENT ON VIEW metrics IS 'Quality of the models that you may read, one row a metric, measured on the test part of n users with so many positives; low to high: 95 % interval of an AUC, NULL for other metrics; incumbent_auc: of the model that was deployed before, on the same users';
+
+CREATE OR REPLACE VIEW training_log AS
+SELECT e.run_id, r.graph, e.epoch, e.loss, e.recall_at_20, e.ndcg_at_20, e.seconds
+FROM training_epoch e
+JOIN training_run r ON r.run_id = e.run_id
+WHERE sees_target(e.owner, r.graph, r.target, 2);
+
+COMMENT ON VIEW training_log IS 'Epochs of the trainings of graphs that you may read: loss, quality on held-out edges, seconds';
+
+-- ---------------------------------------------------------------------------
+-- Jobs: procedures that commit between their steps, what they leave behind, and
+-- what others see of a call while it runs
+-- ---------------------------------------------------------------------------
+
+ALTER TABLE training_run DROP CONSTRAINT training_run_status_check;
+
+ALTER TABLE training_run ADD CONSTRAINT training_run_status_check
+  CHECK (status IN ('running', 'paused', 'done', 'failed'));
+
+CREATE TABLE training_job (
+  run_id bigint PRIMARY KEY REFERENCES training_run ON DELETE CASCADE,
+  owner name NOT NULL DEFAULT current_user,
+  role name NOT NULL DEFAULT session_user,
+  attempts int NOT NULL DEFAULT 1,
+  attempt_started_at timestamptz NOT NULL,
+  seconds float8 NOT NULL DEFAULT 0,
+  peak_bytes bigint,
+  fingerprint bigint NOT NULL,
+  error_text text,
+  error_code text
+);
+
+CREATE TABLE training_checkpoint (
+  run_id bigint PRIMARY KEY REFERENCES training_run ON DELETE CASCADE,
+  owner name NOT NULL DEFAULT current_user,
+  written_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  epochs int NOT NULL,
+  steps bigint NOT NULL,
+  bytes bigint NOT NULL
+);
+
+CREATE TABLE training_checkpoint_part (
+  run_id bigint NOT NULL REFERENCES training_checkpoint ON DELETE CASCADE,
+  part int NOT NULL,
+  owner name NOT NULL DEFAULT current_user,
+  fingerprint bigint NOT NULL,
+  data bytea NOT NULL,
+  PRIMARY KEY (run_id, part)
+);
+
+-- Numbers of a network do not compress.
+ALTER TABLE training_checkpoint_part ALTER COLUMN data SET STORAGE EXTERNAL;
+
+COMMENT ON TABLE training_job IS 'Trainings that run as jobs: who started them, how long they took, why they failed';
+
+COMMENT ON TABLE training_checkpoint IS 'Where unfinished jobs stand: epochs that ended, steps of the one after them';
+
+COMMENT ON TABLE training_checkpoint_part IS 'The complete state of the network at a checkpoint, in pieces';
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON training_job, training_checkpoint, training_checkpoint_part TO PUBLIC;
+
+ALTER TABLE training_job ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE training_checkpoint ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE training_checkpoint_part ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY own_rows ON training_job USING (owner = current_user);
+
+CREATE POLICY own_rows ON training_checkpoint USING (owner = current_user);
+
+CREATE POLICY own_rows ON training_checkpoint_part USING (owner = current_user);
+
+-- A job that another role was granted belongs to the owner of the graph all the same; whoever
+-- may read a run may read how it fared.
+CREATE POLICY granted_rows ON training_job FOR SELECT
+  USING (EXISTS (SELECT FROM training_run r WHERE r.run_id = training_job.run_id AND r.owner = training_job.owner));
+
+CREATE POLICY granted_training ON training_job
+  USING (EXISTS (SELECT FROM training_run r
+                 WHERE r.run_id = training_job.run_id AND r.owner = training_job.owner
+                   AND privilege_on(r.owner, r.graph, r.target) >= 3));
+
+CREATE POLICY granted_training ON training_checkpoint
+  USING (EXISTS (SELECT FROM training_run r
+                 WHERE r.run_id = training_checkpoint.run_id AND r.owner = training_checkpoint.owner
+                   AND privilege_on(r.owner, r.graph, r.target) >= 3));
+
+CREATE POLICY granted_training ON training_checkpoint_part
+  USING (EXISTS (SELECT FROM training_run r
+                 WHERE r.run_id = training_checkpoint_part.run_id AND r.owner = training_checkpoint_part.owner
+                   AND privilege_on(r.owner, r.graph, r.target) >= 3));
+
+COMMENT ON POLICY granted_rows ON training_job IS 'Jobs of the runs that the role may read';
+
+COMMENT ON POLICY granted_training ON training_job IS 'Trainers run jobs for the owner';
+
+COMMENT ON POLICY granted_training ON training_checkpoint IS 'Trainers run jobs for the owner';
+
+COMMENT ON POLICY granted_training ON training_checkpoint_part IS 'Trainers run jobs for the owner';
+
+COMMENT ON POLICY own_rows ON training_job IS 'Every role sees and changes its own jobs';
+
+COMMENT ON POLICY own_rows ON training_checkpoint IS 'Every role sees and changes its own checkpoints';
+
+COMMENT ON POLICY own_rows ON training_checkpoint_part IS 'Every role sees and changes its own checkpoints';
+
+SELECT pg_extension_config_dump('training_job', '');
+
+SELECT pg_extension_config_dump('training_checkpoint', '');
+
+SELECT pg_extension_config_dump('training_checkpoint_part', '');
+
+CREATE PROCEDURE run_graph(
+  graph text,
+  dimension int DEFAULT 64, factors int DEFAULT 4, layers int DEFAULT 2,
+  routing_iterations int DEFAULT 2,
+  epochs int DEFAULT NULL, batch_size int DEFAULT NULL, learning_rate float8 DEFAULT NULL,
+  negatives int DEFAULT NULL, temperature float8 DEFAULT NULL, patience int DEFAULT NULL,
+  validation_fraction float8 DEFAULT NULL, seed bigint DEFAULT NULL, threads int DEFAULT NULL,
+  options jsonb DEFAULT NULL,
+  max_seconds float8 DEFAULT NULL, resume boolean DEFAULT true, checkpoint_seconds float8 DEFAULT 60)
+AS 'MODULE_PATHNAME', 'behavpred_run_graph' LANGUAGE C;
+
+COMMENT ON PROCEDURE run_graph(text, int, int, int, int, int, int, float8, int, float8, int, float8, bigint, int, jsonb, float8, boolean, float8) IS
+'train_graph() as a job: loads, commits, computes without a snapshot (so VACUUM is not held back), commits a checkpoint now and then, and stores the vectors in one transaction at the end. The same arguments give the same vectors as train_graph(), to the byte, however often it was interrupted. Not inside a transaction block or a function.
+The first fifteen arguments are those of train_graph(). max_seconds: from 0 on; when they have passed, it stops at a checkpoint with status paused, default never. resume: go on from the checkpoint of a run that was paused, failed or crashed, when data, options and seed are the same (default true); otherwise it starts afresh. checkpoint_seconds: from 0 on, seconds between checkpoints (0 = after each step), default 60.
+Result: a row in the view runs, from its beginning on; progress in the views progress and training_log.';
+
+REVOKE EXECUTE ON PROCEDURE
+  run_graph(text, int, int, int, int, int, int, float8, int, float8, int, float8, bigint, int, jsonb, float8, boolean, float8)
+FROM PUBLIC;
+
+CREATE PROCEDURE run_targets(
+  graph text DEFAULT NULL, targets text[] DEFAULT NULL,
+  model text DEFAULT 'logistic', hidden int[] DEFAULT NULL,
+  soft_weight float8 DEFAULT 0.5, seed_weights text DEFAULT 'isolation_forest',
+  negative_ratio float8 DEFAULT NULL, calibration text DEFAULT 'platt',
+  seed bigint DEFAULT NULL, threads int DEFAULT NULL, options jsonb DEFAULT NULL,
+  max_seconds float8 DEFAULT NULL)
+AS 'MODULE_PATHNAME', 'behavpred_run_targets' LANGUAGE C;
+
+COMMENT ON PROCEDURE run_targets(text, text[], text, int[], float8, text, float8, text, bigint, int, jsonb, float8) IS
+'train_targets() as a job: commits after every 16 targets, those first whose last training is longest ago. A target that cannot be trained is recorded as failed in the view runs and stops no other; it is an error when that is so of all. Not inside a transaction block or a function.
+graph, targets: the targets named, else all of the graph, else all of yours; the others are those of train_targets(), on which EXECUTE is needed as well. max_seconds: from 0 on; when they have passed, it stops after the 16 it is at, and the next call begins with those that are left.';
+
+REVOKE EXECUTE ON PROCEDURE
+  run_targets(text, text[], text, int[], float8, text, float8, text, bigint, int, jsonb, float8)
+FROM PUBLIC;
+
+CREATE PROCEDURE run_maintenance(keep_versions int DEFAULT 5, keep_runs int DEFAULT 100)
+AS 'MODULE_PATHNAME', 'behavpred_run_maintenance' LANGUAGE C;
+
+COMMENT ON PROCEDURE run_maintenance(int, int) IS
+'Throws away what is old, of what is yours: versions of models, runs, checkpoints that a later training has made useless. Not inside a transaction block or a function.
+keep_versions: how many of the latest versions of each target stay, from 1 on, default 5; the deployed version, and the one that rollback() goes back to, stay in any case. keep_runs: how many of the latest runs of each graph and target stay, from 1 on, default 100; so do those of vectors and models that are there.';
+
+REVOKE EXECUTE ON PROCEDURE run_maintenance(int, int) FROM PUBLIC;
+
+CREATE FUNCTION progress_slots()
+RETURNS TABLE (pid int, role name, graph text, target text, phase text, done bigint, total bigint,
+               percent float8, eta float8, bytes bigint, started timestamptz)
+AS 'MODULE_PATHNAME', 'behavpred_progress_slots' LANGUAGE C VOLATILE STRICT;
+
+COMMENT ON FUNCTION progress_slots() IS 'For the view progress: the calls of this database that the current role may see, at most 16';
+
+CREATE VIEW progress AS
+SELECT p.pid, p.role, p.graph, p.target, p.phase, p.done, p.total, p.percent, p.eta, p.bytes, p.started
+FROM progress_slots() p;
+
+COMMENT ON VIEW progress IS 'Your long calls that run now: phase, done of total steps of it, seconds that it will take yet (eta), bytes of memory';
+
+-- A run whose process is gone, or whose number belongs to a younger process, has crashed. A
+-- standby cannot know.
+CREATE FUNCTION run_is_alive(pid int, started_at timestamptz) RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT pg_is_in_recovery() OR EXISTS (
+    SELECT FROM pg_stat_activity a
+    WHERE a.pid = run_is_alive.pid AND (a.backend_start IS NULL OR a.backend_start <= run_is_alive.started_at))
+$$;
+
+COMMENT ON FUNCTION run_is_alive(int, timestamptz) IS 'For the view runs: whether the process that began a run is still there';
+
+CREATE OR REPLACE VIEW runs AS
+SELECT r.run_id, r.graph, r.target, r.version, r.owner, r.pid,
+       CASE WHEN r.status <> 'running' OR run_is_alive(r.pid, coalesce(j.attempt_started_at, r.started_at))
+            THEN r.status ELSE 'crashed' END AS status,
+       r.started_at, r.finished_at,
+       CASE WHEN j.run_id IS NULL THEN extract(epoch FROM r.finished_at - r.started_at)::float8
+            ELSE j.seconds END AS seconds,
+       r.seed, r.threads, r.options, r.result,
+       coalesce(j.role, r.owner) AS role, coalesce(j.attempts, 1) AS attempts,
+       coalesce(j.peak_bytes, (r.result ->> 'memory_peak')::bigint) AS peak_bytes,
+       j.error_text, j.error_code AS sqlstate
+FROM training_run r
+LEFT JOIN training_job j ON j.run_id = r.run_id
+WHERE sees_target(r.owner, r.graph, r.target, 2);
+
+COMMENT ON VIEW runs IS 'Trainings that you may read, of graphs (target is NULL) and targets: running, paused, done, failed or crashed; seconds of all attempts';
+
+-- ---------------------------------------------------------------------------
+-- Keeping: grants to other roles, change of owner
+-- ---------------------------------------------------------------------------
+
+-- A relation by its quoted name in the catalog tables. Unlike to_regclass() it does not
+-- fail for want of USAGE on the schema, nor for what somebody has written there by hand.
+CREATE FUNCTION relation_named(name text) RETURNS regclass
+LANGUAGE sql STABLE STRICT PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT c.oid::regclass FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+  WHERE (n.nspname, c.relname) = (
+    SELECT part[1]::name, part[2]::name
+    FROM (SELECT CASE WHEN name ~ '^("([^"]|"")+"|[[:alpha:]_][[:alnum:]_$]*)\.("([^"]|"")+"|[[:alpha:]_][[:alnum:]_$]*)$'
+                 THEN parse_ident(name) END) AS parsed (part))
+$$;
+
+COMMENT ON FUNCTION relation_named(text) IS
+'For the views: the relation of a quoted, schema-qualified name, NULL when there is none';
+
+-- The graph and target that a grant names, for its owner.
+CREATE FUNCTION grant_object(kind text, name text, OUT graph text, OUT target text, OUT owner name)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+  IF kind IS DISTINCT FROM 'graph' AND kind IS DISTINCT FROM 'target' THEN
+    RAISE EXCEPTION USING errcode = 'invalid_parameter_value',
+      message = CASE WHEN kind IS NULL THEN 'kind must not be NULL' ELSE format('kind is "%s"', kind) END,
+      detail = 'It is graph, for the graph and all its targets, or target.',
+      hint = format('SELECT behavpred.grant_on(''target'', %L, ''predict'', ''some_role'');', coalesce(name, 'buys_42'));
+  END IF;
+  IF kind = 'graph' THEN
+    SELECT g.graph, g.owner INTO graph, owner FROM behavpred.registered_graph g WHERE g.graph = name;
+  ELSE
+    SELECT t.graph, t.target, t.owner INTO graph, target, owner
+    FROM behavpred.registered_target t WHERE t.target = name;
+  END IF;
+  IF owner IS NULL THEN
+    RAISE EXCEPTION USING errcode = 'undefined_object',
+      message = CASE WHEN name IS NULL THEN 'name must not be NULL' ELSE format('%s "%s" does not exist', kind, name) END,
+      hint = format('Yours: SELECT * FROM behavpred.%ss;', kind);
+  END IF;
+  IF NOT behavpred.sees_rows_of(owner) THEN
+    RAISE EXCEPTION USING errcode = 'insufficient_privilege',
+      message = format('%s "%s" is owned by "%s"', kind, name, owner),
+      detail = 'Only its owner gives and takes privileges on it.',
+      hint = format('SET ROLE %I;', owner);
+  END IF;
+END
+$$;
+
+COMMENT ON FUNCTION grant_object(text, text) IS
+'For grant_on() and revoke_on(): the graph, the target (NULL when a graph is named) and the owner, who must be the caller';
+
+-- A privilege and a role that can be granted to.
+CREATE FUNCTION check_grant(privilege text, role name) RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  IF NOT coalesce(privilege = ANY ('{predict,read,train}'), false) THEN
+    RAISE EXCEPTION USING errcode = 'invalid_parameter_value',
+      message = CASE WHEN privilege IS NULL THEN 'privilege must not be NULL' ELSE format('privilege is "%s"', privilege) END,
+      detail = 'It is predict, read (which includes predict) or train (which includes both).',
+      hint = 'SELECT behavpred.grant_on(''target'', ''buys_42'', ''predict'', ''some_role'');';
+  END IF;
+  IF role IS NULL OR role <> 'public' AND NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = role) THEN
+    RAISE EXCEPTION USING errcode = 'undefined_object',
+      message = CASE WHEN role IS NULL THEN 'role must not be NULL' ELSE format('role "%s" does not exist', role) END,
+      hint = 'Name a role of this server, or public for all roles.';
+  END IF;
+END
+$$;
+
+COMMENT ON FUNCTION check_grant(text, name) IS 'For grant_on(): complains about a privilege or role that does not exist';
+
+-- What each privilege needs on the embedding tables. Training a target only reads them.
+CREATE FUNCTION embedding_grants(graph text)
+RETURNS TABLE (relation regclass, privileges text, grantee name)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT t.relation,
+         CASE WHEN bool_or(p.privilege = 'train' AND p.target IS NULL) THEN 'SELECT, INSERT, DELETE' ELSE 'SELECT' END,
+         p.grantee
+  FROM behavpred.registered_graph g
+  CROSS JOIN LATERAL (VALUES
+    (behavpred.relation_named(g.user_embeddings), true), (behavpred.relation_named(g.object_embeddings), false))
+    AS t (relation, of_users)
+  JOIN behavpred.granted_privilege p ON p.graph = g.graph AND p.owner = g.owner
+  WHERE g.graph = $1 AND t.relation IS NOT NULL AND p.embeddings AND (t.of_users OR p.privilege <> 'predict')
+    AND (p.grantee = 'public' OR EXISTS (SELECT FROM pg_roles r WHERE r.rolname = p.grantee))
+  GROUP BY t.relation, p.grantee
+$$;
+
+COMMENT ON FUNCTION embedding_grants(text) IS
+'What the grants on a graph and its targets, made with embeddings => true, need on the embedding tables';
+
+CREATE FUNCTION renew_grants(graph text) RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  needed record;
+  holds boolean;
+BEGIN
+  FOR needed IN SELECT * FROM behavpred.embedding_grants(graph) LOOP
+    SELECT count(DISTINCT a.privilege_type) = 1 + length(needed.privileges) - length(replace(needed.privileges, ',', ''))
+    INTO holds
+    FROM pg_class c CROSS JOIN aclexplode(c.relacl) a LEFT JOIN pg_roles r ON r.oid = a.grantee
+    WHERE c.oid = needed.relation AND coalesce(r.rolname, 'public') = needed.grantee
+      AND a.privilege_type = ANY (string_to_array(needed.privileges, ', '));
+    CONTINUE WHEN holds;
+    EXECUTE format('GRANT %s ON %s TO %s', needed.privileges, needed.relation,
+                   CASE needed.grantee WHEN 'public' THEN 'PUBLIC' ELSE quote_ident(needed.grantee) END);
+  END LOOP;
+END
+$$;
+
+COMMENT ON FUNCTION renew_grants(text) IS
+'Grants on the embedding tables of a graph what grant_on() has promised, as far as it is missing; train_graph() calls it, so that tables which it makes anew are as accessible as those before';
+
+CREATE FUNCTION grant_on(kind text, name text, privilege text, role name, embeddings boolean DEFAULT true)
+RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+  object record;
+BEGIN
+  PERFORM behavpred.check_grant($3, $4);
+  SELECT * INTO object FROM behavpred.grant_object(kind, name);
+  INSERT INTO behavpred.granted_privilege (graph, target, privilege, grantee, owner, embeddings)
+  VALUES (object.graph, object.target, $3, $4, object.owner, coalesce($5, true))
+  ON CONFLICT (graph, coalesce(target, ''), privilege, grantee, owner) DO UPDATE SET embeddings = excluded.embeddings;
+  PERFORM behavpred.renew_grants(object.graph);
+END
+$$;
+
+COMMENT ON FUNCTION grant_on(text, text, text, name, boolean) IS
+'Let another role use your graph or target.
+kind: graph (and so all its targets, those to come as well) or target. name: of it.
+privilege: predict: predict(); read: also audiences, definitions, runs, metrics; train: also train_graph() or train_target(). Each includes those before it. Sources are read as the role that trains or asks for an audience.
+role: a role, whose members have the privilege as well, or public.
+embeddings: also GRANT what the privilege needs on the embedding tables, now and whenever a training makes them anew; default true.
+See the view privileges for what may still be missing.';
+
+CREATE FUNCTION revoke_on(kind text, name text, privilege text, role name) RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+  object record;
+  relation regclass;
+  relations regclass[];
+BEGIN
+  SELECT * INTO object FROM behavpred.grant_object(kind, name);
+  relations := ARRAY(SELECT e.relation FROM behavpred.embedding_grants(object.graph) e WHERE e.grantee = role);
+  DELETE FROM behavpred.granted_privilege p
+  WHERE p.graph = object.graph AND p.target IS NOT DISTINCT FROM object.target AND p.owner = object.owner
+    AND p.privilege = $3 AND p.grantee = role;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION USING errcode = 'undefined_object',
+      message = format('role "%s" was not granted %s on %s "%s"', role, $3, kind, name),
+      hint = format('SELECT * FROM behavpred.privileges WHERE kind = %L AND name = %L;', kind, name);
+  END IF;
+  FOREACH relation IN ARRAY relations LOOP
+    EXECUTE format('REVOKE SELECT, INSERT, DELETE ON %s FROM %s', relation,
+                   CASE role WHEN 'public' THEN 'PUBLIC' ELSE quote_ident(role) END);
+  END LOOP;
+  PERFORM behavpred.renew_grants(object.graph);
+END
+$$;
+
+COMMENT ON FUNCTION revoke_on(text, text, text, name) IS
+'Take back what grant_on() gave: this privilege of this role (or public), and what only it needed on the embedding tables';
+
+CREATE FUNCTION reassign_owner(old_owner name, new_owner name) RETURNS bigint
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  relation regclass;
+  changed bigint;
+  total bigint := 0;
+BEGIN
+  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = current_user AND (rolsuper OR rolbypassrls)) THEN
+    RAISE EXCEPTION USING errcode = 'insufficient_privilege',
+      message = 'permission denied to change the owner of graphs',
+      detail = format('Role "%s" sees its own rows only.', current_user),
+      hint = 'Ask a superuser.';
+  END IF;
+  IF old_owner IS NULL OR NOT EXISTS (SELECT FROM pg_roles WHERE rolname = new_owner) THEN
+    RAISE EXCEPTION USING errcode = 'undefined_object',
+      message = CASE WHEN old_owner IS NULL THEN 'old_owner must not be NULL'
+                     WHEN new_owner IS NULL THEN 'new_owner must not be NULL'
+                     ELSE format('role "%s" does not exist', new_owner) END,
+      hint = 'SELECT behavpred.reassign_owner(''old_role'', ''new_role'');';
+  END IF;
+  FOR relation IN
+    SELECT c.oid FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+    WHERE c.relnamespace = 'behavpred'::regnamespace AND c.relkind = 'r'
+      AND a.attname = 'owner' AND NOT a.attisdropped
+    ORDER BY c.relname
+  LOOP
+    EXECUTE format('UPDATE %s SET owner = $1 WHERE owner = $2', relation) USING new_owner, old_owner;
+    GET DIAGNOSTICS changed = ROW_COUNT;
+    total := total + changed;
+  END LOOP;
+  RETURN total;
+END
+$$;
+
+COMMENT ON FUNCTION reassign_owner(name, name) IS
+'For superusers: give the graphs, targets, runs, models and grants of one role, which need not exist any more, to another, as REASSIGN OWNED does with tables. Returns the number of rows';
+
+REVOKE EXECUTE ON FUNCTION
+  grant_on(text, text, text, name, boolean), revoke_on(text, text, text, name), reassign_owner(name, name)
+FROM PUBLIC;
+
+-- What a grant lacks to take effect: the privileges of PostgreSQL that go with it.
+CREATE FUNCTION grant_lacks(graph text, target text, privilege text, grantee name) RETURNS text[]
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT coalesce(array_agg(DISTINCT lack ORDER BY lack) FILTER (WHERE lack IS NOT NULL), '{}')
+  FROM behavpred.registered_graph g
+  LEFT JOIN behavpred.registered_target t ON t.graph = g.graph AND t.target = $2
+  CROSS JOIN LATERAL (VALUES
+    (g.user_embeddings, 'SELECT', true), (g.object_embeddings, 'SELECT', $3 <> 'predict'),
+    (g.user_embeddings, 'INSERT', $3 = 'train' AND $2 IS NULL), (g.object_embeddings, 'INSERT', $3 = 'train' AND $2 IS NULL),
+    (g.user_embeddings, 'DELETE', $3 = 'train' AND $2 IS NULL), (g.object_embeddings, 'DELETE', $3 = 'train' AND $2 IS NULL),
+    (g.interactions, 'SELECT', $3 <> 'predict'), (t.seeds, 'SELECT', $3 <> 'predict'), (t.candidates, 'SELECT', $3 <> 'predict'),
+    (t.negatives, 'SELECT', $3 = 'train'),
+    (g.users, 'SELECT', $3 = 'train' AND $2 IS NULL), (g.objects, 'SELECT', $3 = 'train' AND $2 IS NULL))
+    AS needed (name, privilege, applies)
+  CROSS JOIN LATERAL (SELECT behavpred.relation_named(needed.name)) AS found (relation)
+  LEFT JOIN pg_class c ON c.oid = found.relation
+  CROSS JOIN LATERAL (VALUES
+    (CASE WHEN NOT has_schema_privilege($4, c.relnamespace, 'USAGE')
+          THEN format('USAGE ON SCHEMA %s', c.relnamespace::regnamespace) END),
+    (CASE WHEN NOT has_table_privilege($4, c.oid, needed.privilege)
+           AND NOT (needed.privilege = 'SELECT' AND has_any_column_privilege($4, c.oid, 'SELECT'))
+          THEN format('%s ON %s', needed.privilege, found.relation) END)) AS lacking (lack)
+  WHERE g.graph = $1 AND needed.applies
+$$;
+
+COMMENT ON FUNCTION grant_lacks(text, text, text, name) IS
+'For the view privileges: what a role that exists lacks on embedding tables and sources to use a grant';
+
+CREATE FUNCTION export_model(target text, version int DEFAULT NULL) RETURNS bytea
+AS 'MODULE_PATHNAME', 'behavpred_export_model' LANGUAGE C STABLE;
+
+COMMENT ON FUNCTION export_model(text, int) IS
+'A model with what another server needs to take it in by import_model(): which training of the graph it fits, numbers in a vector, quality, checksum. version: default the deployed one';
+
+CREATE FUNCTION import_model(
+  target text, exported bytea, deploy boolean DEFAULT true, other_run boolean DEFAULT false)
+RETURNS int
+AS 'MODULE_PATHNAME', 'behavpred_import_model' LANGUAGE C VOLATILE;
+
+COMMENT ON FUNCTION import_model(text, bytea, boolean, boolean) IS
+'Take in what export_model() gave as the next version of a target; returns the version. It must fit the graph''s present vectors, those of the very training that it was made on, as in a database restored from a dump. deploy: let it predict from now on. other_run: true vouches that the vectors are those of that training although the record of it is not here; vectors of another length are refused all the same';
+
+REVOKE EXECUTE ON FUNCTION import_model(text, bytea, boolean, boolean) FROM PUBLIC;
+
+CREATE VIEW privileges AS
+SELECT 'graph' AS kind, g.graph AS name, g.owner AS role, 'own' AS privilege, g.owner AS granted_by,
+       g.created_at AS since, NULL::text[] AS lacks
+FROM registered_graph g
+WHERE sees_rows_of(g.owner)
+UNION ALL
+SELECT 'target', t.target, t.owner, 'own', t.owner, t.created_at, NULL
+FROM registered_target t
+WHERE sees_rows_of(t.owner)
+UNION ALL
+SELECT CASE WHEN p.target IS NULL THEN 'graph' ELSE 'target' END, coalesce(p.target, p.graph), p.grantee, p.privilege,
+       p.owner, p.granted_at,
+       CASE WHEN p.grantee = 'public' OR EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = p.grantee)
+            THEN grant_lacks(p.graph, p.target, p.privilege, p.grantee)
+            ELSE ARRAY['the role does not exist'] END
+FROM granted_privilege p
+JOIN registered_graph g ON g.graph = p.graph AND g.owner = p.owner
+WHERE sees_rows_of(p.owner) OR privilege_on(p.owner, p.graph, p.target) > 0
+  AND (p.grantee = 'public'
+       OR EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = p.grantee AND pg_catalog.pg_has_role(r.oid, 'USAGE')));
+
+COMMENT ON VIEW privileges IS
+'Who may do what with your graphs and targets, and what you were granted on those of others. A grant on a graph covers its targets. lacks: privileges of PostgreSQL that the role needs beside the grant (for read, those on sources only to leave out known users)';
+
+-- ---------------------------------------------------------------------------
+-- Erasure
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION forget_user(graph text, user_id text) RETURNS TABLE (place text, row_count bigint, action text)
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+  g behavpred.registered_graph;
+  source record;
+  relation regclass;
+  key_column name;
+BEGIN
+  SELECT * INTO g FROM behavpred.registered_graph r WHERE r.graph = $1;
+  IF g.graph IS NULL THEN
+    RAISE EXCEPTION USING errcode = 'undefined_object',
+      message = CASE WHEN $1 IS NULL THEN 'graph must not be NULL' ELSE format('graph "%s" does not exist', $1) END,
+      hint = 'Your graphs: SELECT * FROM behavpred.graphs;';
+  END IF;
+  IF g.owner <> current_user THEN
+    RAISE EXCEPTION USING errcode = 'insufficient_privilege',
+      message = format('graph "%s" is owned by "%s"', $1, g.owner),
+      detail = 'Its sources are read as its owner only.', hint = format('SET ROLE %I;', g.owner);
+  END IF;
+  IF $2 IS NULL THEN
+    RAISE EXCEPTION USING errcode = 'null_value_not_allowed', message = 'user_id must not be NULL',
+      hint = format('SELECT * FROM behavpred.forget_user(%L, ''4711'');', $1);
+  END IF;
+
+  relation := behavpred.relation_named(g.user_embeddings);
+  IF relation IS NOT NULL THEN
+    EXECUTE format('DELETE FROM %s WHERE %I = $1::%s', relation, g.user_column, g.user_key_type::regtype) USING $2;
+    GET DIAGNOSTICS row_count = ROW_COUNT;
+    place := relation; action := 'removed'; RETURN NEXT;
+  END IF;
+
+  -- The state of an unfinished training has parameters of every user, by number.
+  DELETE FROM behavpred.training_checkpoint c USING behavpred.training_run r
+  WHERE r.run_id = c.run_id AND r.graph = $1 AND r.owner = current_user;
+  GET DIAGNOSTICS row_count = ROW_COUNT;
+  place := 'behavpred.training_checkpoint'; action := 'removed'; RETURN NEXT;
+
+  FOR source IN
+    SELECT s.name, s.role, min(s.priority) AS priority
+    FROM (SELECT g.interactions, 'interactions', 1
+          UNION ALL SELECT g.users, 'features', 2
+          UNION ALL SELECT t.seeds, 'seeds', 3 FROM behavpred.registered_target t WHERE t.graph = $1
+          UNION ALL SELECT t.candidates, 'candidates', 4 FROM behavpred.registered_target t WHERE t.graph = $1
+          UNION ALL SELECT t.negatives, 'negatives', 5 FROM behavpred.registered_target t WHERE t.graph = $1
+          UNION ALL SELECT format('%I.%I', n.nspname, c.relname), 'audience', 6
+          FROM behavpred.registered_target t
+          JOIN pg_class c ON obj_description(c.oid, 'pg_class') = format('Audience of target "%s", best first by rank', t.target)
+          JOIN pg_namespace n ON n.oid = c.relnamespace
+          WHERE t.graph = $1 AND pg_has_role(c.relowner, 'USAGE')) AS s (name, role, priority)
+    WHERE s.name IS NOT NULL
+    GROUP BY s.name, s.role ORDER BY 3, 1
+  LOOP
+    relation := behavpred.relation_named(source.name);
+    -- The key stands where it is looked for in a training: in the column of that name, else in the only one.
+    SELECT a.attname INTO key_column FROM pg_attribute a
+    WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped
+    ORDER BY a.attname <> g.user_column,
+             NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = relation AND i.indisprimary AND a.attnum = ANY (i.indkey)),
+             a.attnum LIMIT 1;
+    CONTINUE WHEN relation IS NULL OR key_column IS NULL;
+    EXECUTE format('SELECT count(*) FROM %s WHERE %I::text = $1::%s::text', relation, key_column, g.user_key_type::regtype)
+      INTO row_count USING $2;
+    place := relation; action := format('remains: yours to delete (%s)', source.role); RETURN NEXT;
+  END LOOP;
+END
+$$;
+
+CREATE FUNCTION forget_user(graph text, user_id anyelement) RETURNS TABLE (place text, row_count bigint, action text)
+LANGUAGE sql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT * FROM behavpred.forget_user($1, $2::text) $$;
+
+COMMENT ON FUNCTION forget_user(text, text) IS
+'Remove what this extension stores of a user of your graph: his vector and the checkpoints of unfinished trainings. Result, a receipt: where, how many rows, and removed or what remains in your own tables (sources of the graph and its targets, audiences), which are not touched: the next training reads him from there again. Models keep no keys; train them again to have them without him';
+
+COMMENT ON FUNCTION forget_user(text, anyelement) IS 'The same, the user''s key in its own type';
+
+REVOKE EXECUTE ON FUNCTION forget_user(text, text), forget_user(text, anyelement) FROM PUBLIC;
+
+-- ---------------------------------------------------------------------------
+-- Watching
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION environment() RETURNS TABLE (property text, value text)
+AS 'MODULE_PATHNAME', 'behavpred_environment' LANGUAGE C VOLATILE PARALLEL RESTRICTED;
+
+COMMENT ON FUNCTION environment() IS
+'What this backend runs on: library and PostgreSQL versions, build and kernel of OpenBLAS, instruction set of the own kernels, threads of the process, processors, bytes of memory of the machine';
+
+CREATE VIEW health AS
+WITH settings AS (
+  SELECT max(value) FILTER (WHERE property = 'memory_bytes')::bigint AS memory,
+         max(value) FILTER (WHERE property = 'processors')::int AS processors,
+         max(value) FILTER (WHERE property = 'process_threads')::int AS process_threads,
+         max(value) FILTER (WHERE property = 'library_version') AS library,
+         max(value) FILTER (WHERE property = 'openblas') AS openblas,
+         max(value) FILTER (WHERE property = 'openblas_kernel') AS openblas_kernel,
+         max(value) FILTER (WHERE property = 'kernels') AS kernels,
+         pg_catalog.pg_size_bytes(pg_catalog.current_setting('behavpred.max_memory')) AS max_memory,
+         pg_catalog.current_setting('behavpred.threads')::int AS threads,
+         pg_catalog.current_setting('behavpred.max_threads')::int AS max_threads,
+         (SELECT extversion FROM pg_catalog.pg_extension WHERE extname = 'behavpred') AS sql_version
+  FROM environment()),
+sources AS (
+  SELECT 'graph ' || g.graph AS object, s.name FROM registered_graph g
+  CROSS JOIN LATERAL (VALUES (g.interactions), (g.users), (g.objects)) AS s (name) WHERE sees_rows_of(g.owner)
+  UNION ALL
+  SELECT 'target ' || t.target, s.name FROM registered_target t
+  CROSS JOIN LATERAL (VALUES (t.seeds), (t.candidates), (t.negatives)) AS s (name) WHERE sees_rows_of(t.owner)),
+checks (name, problems, detail, hint) AS (
+  SELECT 'dead runs', count(*),
+         pg_catalog.string_agg('run ' || r.run_id || ' of graph ' || r.graph, ', ' ORDER BY r.run_id),
+         'Its process ended without bringing the run to an end; run the training again.'
+  FROM runs r
+  WHERE r.status = 'crashed' AND sees_rows_of(r.owner)
+  UNION ALL
+  SELECT 'stale models', count(*), pg_catalog.string_agg('target ' || t.target, ', ' ORDER BY t.target),
+         'The graph was trained after the deployed model: SELECT * FROM behavpred.train_target(...);'
+  FROM registered_target t
+  JOIN registered_graph g ON g.graph = t.graph
+  JOIN trained_model m ON m.target = t.target AND m.version = t.deployed_version
+  WHERE m.graph_run IS DISTINCT FROM g.trained_run AND sees_rows_of(t.owner)
+  UNION ALL
+  SELECT 'missing sources', count(*), pg_catalog.string_agg(s.object || ': ' || s.name, ', ' ORDER BY s.object, s.name),
+         'Give the relation its name back, or drop what reads it and create it anew.'
+  FROM sources s WHERE s.name IS NOT NULL AND relation_named(s.name) IS NULL
+  UNION ALL
+  SELECT 'missing embeddings', count(*), pg_catalog.string_agg('graph ' || g.graph || ': ' || e.name, ', ' ORDER BY g.graph, e.name),
+         'Give the table its name back, or SELECT * FROM behavpred.train_graph(...);'
+  FROM registered_graph g CROSS JOIN LATERAL (VALUES (g.user_embeddings), (g.object_embeddings)) AS e (name)
+  WHERE e.name IS NOT NULL AND relation_named(e.name) IS NULL AND sees_rows_of(g.owner)
+  UNION ALL
+  SELECT 'missing owners', count(DISTINCT g.owner), pg_catalog.string_agg(DISTINCT g.owner::text, ', '),
+         'SELECT behavpred.reassign_owner(''old_role'', ''new_role'');'
+  FROM registered_graph g
+  WHERE sees_rows_of(g.owner) AND NOT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = g.owner)
+  UNION ALL
+  SELECT 'missing grantees', count(DISTINCT p.grantee), pg_catalog.string_agg(DISTINCT p.grantee::text, ', '),
+         'SELECT behavpred.revoke_on(...);'
+  FROM granted_privilege p
+  WHERE sees_rows_of(p.owner) AND p.grantee <> 'public'
+    AND NOT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = p.grantee)
+  UNION ALL
+  SELECT 'memory', (s.max_memory > s.memory / 2)::int,
+         pg_catalog.format('behavpred.max_memory is %s, the machine has %s', pg_catalog.pg_size_pretty(s.max_memory), pg_catalog.pg_size_pretty(s.memory)),
+         'SET behavpred.max_memory to less than half of the machine''s memory.'
+  FROM settings s
+  UNION ALL
+  SELECT 'threads', (least(s.threads, s.max_threads) > s.processors OR s.process_threads > 1)::int,
+         pg_catalog.format('behavpred.threads is %s, at most %s, on %s processors; this process has %s', s.threads, s.max_threads, s.processors, s.process_threads),
+         'SET behavpred.threads to at most the number of processors; a backend at rest has one thread.'
+  FROM settings s
+  UNION ALL
+  SELECT 'openblas', (s.openblas IS NULL)::int,
+         pg_catalog.format('%s, kernel %s; own kernels %s', coalesce(s.openblas, 'another BLAS'), coalesce(s.openblas_kernel, 'unknown'), s.kernels),
+         'Install OpenBLAS; results on another BLAS have not been proved.'
+  FROM settings s
+  UNION ALL
+  SELECT 'versions', (s.library <> s.sql_version)::int,
+         pg_catalog.format('library %s, SQL objects %s', s.library, s.sql_version), 'ALTER EXTENSION behavpred UPDATE;'
+  FROM settings s)
+SELECT name, problems = 0 AS ok, problems, detail, CASE WHEN problems > 0 THEN hint END AS hint FROM checks;
+
+COMMENT ON VIEW health IS
+'One row a check over what you own and the server you are on: ok, the number of problems, what they are, and what to do';
+
+CREATE VIEW storage AS
+SELECT 'graph' AS kind, g.graph AS name, g.owner,
+       (SELECT sum(pg_catalog.pg_total_relation_size(e.relation))
+        FROM (VALUES (relation_named(g.user_embeddings)), (relation_named(g.object_embeddings))) AS e (relation)
+        WHERE e.relation IS NOT NULL)::bigint AS embedding_bytes,
+       (SELECT sum(pg_catalog.pg_column_size(m.*)) FROM trained_model m JOIN registered_target t ON t.target = m.target
+        WHERE t.graph = g.graph)::bigint AS model_bytes,
+       (SELECT sum(pg_catalog.pg_column_size(r.*)) FROM training_run r WHERE r.graph = g.graph)::bigint
+         + coalesce((SELECT sum(pg_catalog.pg_column_size(e.*)) FROM training_epoch e JOIN training_run r ON r.run_id = e.run_id
+                     WHERE r.graph = g.graph), 0)::bigint AS log_bytes,
+       (SELECT sum(c.bytes) FROM training_checkpoint c JOIN training_run r ON r.run_id = c.run_id
+        WHERE r.graph = g.graph)::bigint AS checkpoint_bytes
+FROM registered_graph g WHERE sees_rows_of(g.owner)
+UNION ALL
+SELECT 'target', t.target, t.owner, NULL,
+       (SELECT sum(pg_catalog.pg_column_size(m.*)) FROM trained_model m WHERE m.target = t.target)::bigint,
+       (SELECT sum(pg_catalog.pg_column_size(r.*)) FROM training_run r WHERE r.target = t.target)::bigint, NULL
+FROM registered_target t WHERE sees_rows_of(t.owner);
+
+COMMENT ON VIEW storage IS
+'Bytes of your graphs (embedding tables with their indexes; models, log and checkpoints of the graph and all its targets) and targets (models and log of their own)';
+
+-- ---------------------------------------------------------------------------
+-- Who may do what
+-- ---------------------------------------------------------------------------
+
+-- Every view of the extension is read by everyone, with the reader's own privileges.
+DO $$
+DECLARE
+  view_name name;
+BEGIN
+  FOR view_name IN
+    SELECT relname FROM pg_catalog.pg_class
+    WHERE relnamespace = 'behavpred'::pg_catalog.regnamespace AND relkind = 'v'
+  LOOP
+    IF pg_catalog.current_setting('server_version_num')::int >= 150000 THEN
+      EXECUTE pg_catalog.format('ALTER VIEW behavpred.%I SET (security_invoker = true)', view_name);
+    END IF;
+    EXECUTE pg_catalog.format('GRANT SELECT ON behavpred.%I TO PUBLIC', view_name);
+  END LOOP;
+END
+$$;
+
+-- What trains, creates tables or reads whole sources is granted by an administrator.
+REVOKE EXECUTE ON FUNCTION
+  create_graph(text, regclass, name, name, name, text[], name, float8, name, name, interval, regclass, name[], regclass, name[], int, text),
+  train_graph(text, int, int, int, int, int, int, float8, int, float8, int, float8, bigint, int, jsonb),
+  evaluate_graph(text, regclass, int, int),
+  drop_graph(text),
+  create_target(text, text, text, text[], regclass, regclass, regclass, interval),
+  train_target(text, text, int[], float8, text, float8, text, bigint, int, jsonb),
+  drop_target(text),
+  audience_into(text, text, bigint, float8, float8, float8, boolean, regclass, int)
+FROM PUBLIC;
