@@ -12,107 +12,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "core/dictionary.h"
+#include "clocks.h"
 #include "core/encoder.h"
 #include "core/ranking.h"
-
-typedef struct Data
-{
-	Dictionary	users;
-	Dictionary	objects;
-	Graph		graph;
-	Interactions test;
-} Data;
-
-static double
-seconds(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec + t.tv_nsec * 1e-9;
-}
-
-static void
-check(Core *core, const char *task)
-{
-	if (core->status == CORE_OK)
-		return;
-	fprintf(stderr, "%s failed with status %d: %s\n", task, core->status, core->detail);
-	exit(1);
-}
-
-/* Read one file; unknown users or objects of a test file are left out. */
-static void
-read_pairs(const char *path, Data *data, Interactions *pairs, bool add)
-{
-	FILE	   *file = fopen(path, "r");
-	char		line[256];
-	bool		header = true;
-
-	if (file == NULL)
-	{
-		perror(path);
-		exit(1);
-	}
-	while (fgets(line, sizeof(line), file) != NULL)
-	{
-		Key			user = {0},
-					object = {0};
-		long long	u,
-					o;
-		int32_t		un,
-					on;
-
-		if (header)
-		{
-			header = false;
-			continue;
-		}
-		if (sscanf(line, "%lld,%lld", &u, &o) != 2)
-			continue;
-		user.integer = u;
-		object.integer = o;
-		un = add ? dictionary_add(&data->users, &user) : dictionary_find(&data->users, &user);
-		on = add ? dictionary_add(&data->objects, &object) : dictionary_find(&data->objects, &object);
-		if (un >= 0 && on >= 0)
-			interactions_add(pairs, un, on, 1);
-	}
-	fclose(file);
-}
-
-static void
-load(Core *core, Arena *arena, const char *train, const char *test, Data *data)
-{
-	Interactions pairs;
-	int32_t    *new_users,
-			   *new_objects;
-	uint64_t   *hashes;
-
-	dictionary_open(&data->users, arena, KEY_INTEGER);
-	dictionary_open(&data->objects, arena, KEY_INTEGER);
-	interactions_open(&pairs, arena, false);
-	interactions_open(&data->test, arena, false);
-	read_pairs(train, data, &pairs, true);
-	dictionary_sort(&data->users, &new_users);
-	dictionary_sort(&data->objects, &new_objects);
-	check(core, "reading");
-	interactions_renumber(&pairs, new_users, new_objects);
-	graph_build(core, arena, &pairs, data->users.count, data->objects.count, 0, 42, &data->graph);
-	check(core, "building the graph");
-	hashes = arena_allocate(arena, data->graph.n_nodes, sizeof(uint64_t));
-	for (int32_t v = 0; v < data->graph.n_nodes; v++)
-	{
-		Key			key = v < data->graph.n_users ? dictionary_key(&data->users, v) :
-			dictionary_key(&data->objects, v - data->graph.n_users);
-
-		hashes[v] = key_hash(KEY_INTEGER, &key);
-	}
-	data->graph.key_hashes = hashes;
-	read_pairs(test, data, &data->test, false);
-}
+#include "pairs.h"
 
 static int
 choice(const char *value, const char *const *names)
@@ -164,7 +68,7 @@ print_epoch(void *data, const EncoderEpoch *epoch)
 }
 
 static void
-rank_test(Core *core, Arena *arena, const Data *data, const EncoderResult *result)
+rank_test(Core *core, Arena *arena, const Pairs *data, const EncoderResult *result)
 {
 	const Graph *graph = &data->graph;
 	Graph		test;
@@ -176,7 +80,7 @@ rank_test(Core *core, Arena *arena, const Data *data, const EncoderResult *resul
 	Vectors		objects = {graph->n_objects, result->width,
 	result->vectors + (size_t) graph->n_users * result->width};
 	RankingQuality quality;
-	double		start = seconds();
+	double		start = wall_seconds();
 
 	graph_build(core, arena, &data->test, graph->n_users, graph->n_objects, 0, 0, &test);
 	relevant = arena_allocate(arena, test.n_edges, sizeof(int32_t));
@@ -190,7 +94,7 @@ rank_test(Core *core, Arena *arena, const Data *data, const EncoderResult *resul
 	ranking_quality(graph->n_users, 20, top, &(Lists) {test.offsets, relevant}, &quality);
 	printf("test: users %lld  recall@20 %.4f  ndcg@20 %.4f  (errors %.4f %.4f)  ranking %.2f s\n",
 		   (long long) quality.users, quality.recall, quality.ndcg,
-		   quality.recall_error, quality.ndcg_error, seconds() - start);
+		   quality.recall_error, quality.ndcg_error, wall_seconds() - start);
 }
 
 int
@@ -198,11 +102,11 @@ main(int argc, char **argv)
 {
 	Core		core;
 	Arena		arena;
-	Data		data;
+	Pairs		data;
 	EncoderOptions options;
 	EncoderResult result;
 	int			threads = 2;
-	double		start = seconds();
+	double		start = wall_seconds();
 	double		loaded;
 
 	if (argc < 3)
@@ -215,7 +119,7 @@ main(int argc, char **argv)
 			threads = atoi(argv[i] + 8);
 	core_open_standalone(&core, threads);
 	arena_open(&arena, &core);
-	load(&core, &arena, argv[1], argv[2], &data);
+	pairs_load(&core, &arena, argv[1], argv[2], &data);
 	encoder_defaults(&options, &data.graph);
 	for (int i = 3; i < argc; i++)
 	{
@@ -229,11 +133,11 @@ main(int argc, char **argv)
 			set_option(&options, argv[i], equals + 1);
 		}
 	}
-	loaded = seconds();
+	loaded = wall_seconds();
 	encoder_train(&core, &arena, &data.graph, NULL, NULL, &options, print_epoch, NULL, &result);
 	check(&core, "training");
 	printf("load %.2f s  train %.2f s  best epoch %d  peak %.0f MB  estimate %.0f MB  platt %.3f %.3f\n",
-		   loaded - start, seconds() - loaded, result.best_epoch, core.memory_peak / 1e6,
+		   loaded - start, wall_seconds() - loaded, result.best_epoch, core.memory_peak / 1e6,
 		   encoder_memory(&options, data.graph.n_users, data.graph.n_objects, data.graph.n_edges,
 						  data.graph.weights != NULL, 0, 0, threads) / 1e6, result.scale, result.offset);
 	rank_test(&core, &arena, &data, &result);

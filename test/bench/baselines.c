@@ -1,0 +1,354 @@
+/*
+ * baselines.c
+ *		What others rank by, on the same held-out edges as the encoder.
+ *
+ *		baselines train.csv test.csv gfcf|ials [validation_fraction=0.05] [name=value ...]
+ *
+ * gfcf: the closed form of Shen et al. 2021; vectors (256), alpha (0.3).
+ * ials: alternating least squares on implicit feedback, Hu et al. 2008 as set up by Rendle et al. 2022;
+ * dimension (64), epochs (16), unobserved (0.1), regularisation (0.003).
+ */
+#include <cblas.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clocks.h"
+#include "core/holdout.h"
+#include "core/random.h"
+#include "pairs.h"
+
+#define SEED 42					/* as the encoder's default: it chooses the held-out edges */
+#define ROUNDS 8				/* of subspace iteration */
+#define SMALLEST_PIVOT 1e-10
+#define NODES_PER_SHARD 64
+
+typedef struct Baseline
+{
+	Core		core;
+	Arena		arena;
+	Pairs		pairs;
+	EncoderOptions options;
+	Holdout		holdout;
+	Graph		graph;			/* without the held-out edges */
+
+	int			width;			/* singular vectors, or dimensions */
+	float	   *rows;			/* n_nodes x width, users first */
+	double		alpha;
+	int			epochs;
+	double		unobserved;
+	double		regularisation;
+} Baseline;
+
+/* In the lower triangle of a symmetric matrix: its factor C, matrix = C C'. */
+static void
+cholesky(double *matrix, int n)
+{
+	for (int i = 0; i < n; i++)
+		for (int j = 0; j <= i; j++)
+		{
+			double		sum = matrix[i * n + j];
+
+			for (int k = 0; k < j; k++)
+				sum -= matrix[i * n + k] * matrix[j * n + k];
+			matrix[i * n + j] = i == j ? sqrt(fmax(sum, SMALLEST_PIVOT)) : sum / matrix[j * n + j];
+		}
+}
+
+/* ---- GF-CF ------------------------------------------------------------------------------ */
+
+/* Make the columns of n rows orthonormal. */
+static void
+orthonormalise(const Baseline *b, float *rows, int32_t n, double *gram, float *factor)
+{
+	int			width = b->width;
+
+	cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, width, width, n, 1, rows, width, rows, width,
+				0, factor, width);
+	for (int i = 0; i < width * width; i++)
+		gram[i] = factor[i];
+	cholesky(gram, width);
+	for (int i = 0; i < width * width; i++)
+		factor[i] = (float) gram[i];
+	cblas_strsm(CblasRowMajor, CblasRight, CblasLower, CblasTrans, CblasNonUnit, n, width, 1,
+				factor, width, rows, width);
+}
+
+/* A basis of the leading singular vectors of the normalised adjacency, in the objects' rows. */
+static void
+find_basis(Baseline *b, const float *scale)
+{
+	const Graph *graph = &b->graph;
+	const Kernels *kernels = kernels_select(false);
+	size_t		square = (size_t) b->width * b->width;
+	double	   *gram = arena_doubles(&b->arena, square);
+	float	   *factor = arena_floats(&b->arena, square);
+	float	   *objects = b->rows + (size_t) graph->n_users * b->width;
+	GatherTask	task = {
+		.offsets = graph->offsets, .neighbours = graph->neighbours, .left = scale, .right = scale,
+		.input = b->rows, .output = b->rows, .width = b->width,
+	};
+
+	check(&b->core, "reserving");
+	for (size_t i = 0; i < (size_t) graph->n_objects * b->width; i++)
+		objects[i] = (float) random_normal(SEED, RANDOM_PROJECTION, i);
+	for (int round = 0; round < ROUNDS; round++)
+	{
+		kernels->gather(&task, 0, graph->n_users);
+		orthonormalise(b, b->rows, graph->n_users, gram, factor);
+		kernels->gather(&task, graph->n_users, graph->n_nodes);
+		orthonormalise(b, objects, graph->n_objects, gram, factor);
+	}
+}
+
+/* What ranking one user needs. */
+typedef struct Filter
+{
+	const float *scale;			/* 1 / sqrt(degree) */
+	double	   *users;			/* weights of users, 0 between calls */
+	double	   *scores;			/* of objects */
+	double	   *coordinates;	/* width */
+} Filter;
+
+/* Scores of a user: r R~' R~ + alpha r D^-1/2 V V' D^1/2, r his row of the adjacency. */
+static void
+filter_user(const Baseline *b, const Filter *f, int32_t user)
+{
+	const Graph *graph = &b->graph;
+	const float *basis = b->rows + (size_t) graph->n_users * b->width;
+
+	memset(f->scores, 0, graph->n_objects * sizeof(double));
+	memset(f->coordinates, 0, b->width * sizeof(double));
+	for (int64_t e = graph->offsets[user]; e < graph->offsets[user + 1]; e++)
+	{
+		int32_t		node = graph->neighbours[e];
+
+		for (int k = 0; k < b->width; k++)
+			f->coordinates[k] += f->scale[node] * basis[(size_t) (node - graph->n_users) * b->width + k];
+		for (int64_t i = graph->offsets[node]; i < graph->offsets[node + 1]; i++)
+			f->users[graph->neighbours[i]] += f->scale[node];
+	}
+	for (int32_t v = 0; v < graph->n_users; v++)
+	{
+		double		weight = f->users[v] * f->scale[v] * f->scale[v];
+
+		f->users[v] = 0;
+		for (int64_t e = graph->offsets[v]; weight > 0 && e < graph->offsets[v + 1]; e++)
+			f->scores[graph->neighbours[e] - graph->n_users] += weight;
+	}
+	for (int32_t o = 0; o < graph->n_objects; o++)
+	{
+		double		low_pass = 0;
+		double		degree = fmax(1, graph_degree(graph, graph->n_users + o));
+
+		for (int k = 0; k < b->width; k++)
+			low_pass += f->coordinates[k] * basis[(size_t) o * b->width + k];
+		f->scores[o] = f->scores[o] * f->scale[graph->n_users + o] + b->alpha * low_pass * sqrt(degree);
+	}
+}
+
+/* The best objects by score; those that the query user has are out. */
+static void
+take_best(const Lists *masked, int64_t query, double *scores, int32_t n_objects, int32_t *top)
+{
+	for (int64_t i = masked->starts[query]; i < masked->starts[query + 1]; i++)
+		scores[masked->items[i]] = -INFINITY;
+	for (int place = 0; place < VALIDATION_K; place++)
+	{
+		int32_t		best = 0;
+
+		for (int32_t o = 1; o < n_objects; o++)
+			if (scores[o] > scores[best])
+				best = o;
+		top[place] = best;
+		scores[best] = -INFINITY;
+	}
+}
+
+static void
+run_gfcf(Baseline *b, RankingQuality *quality)
+{
+	const Graph *graph = &b->graph;
+	Holdout    *holdout = &b->holdout;
+	float	   *scale = arena_floats(&b->arena, graph->n_nodes);
+	Filter		filter = {
+		.scale = scale,
+		.users = arena_allocate_zeroed(&b->arena, graph->n_users, sizeof(double)),
+		.scores = arena_doubles(&b->arena, graph->n_objects),
+		.coordinates = arena_doubles(&b->arena, b->width),
+	};
+
+	check(&b->core, "reserving");
+	for (int32_t v = 0; v < graph->n_nodes; v++)
+		scale[v] = (float) (1 / sqrt(fmax(1, graph_degree(graph, v))));
+	find_basis(b, scale);
+	for (int64_t q = 0; q < holdout->n_queries; q++)
+	{
+		filter_user(b, &filter, holdout->query_users[q]);
+		take_best(&holdout->masked, q, filter.scores, graph->n_objects, holdout->top_objects + q * VALIDATION_K);
+	}
+	ranking_quality(holdout->n_queries, VALIDATION_K, holdout->top_objects, &holdout->relevant, quality);
+}
+
+/* ---- iALS ------------------------------------------------------------------------------- */
+
+/* One half of an epoch: the rows of one side from those of the other. */
+typedef struct HalfEpoch
+{
+	const Baseline *b;
+	int32_t		first;			/* node */
+	int32_t		last;
+	double		others;			/* nodes of the other side */
+	const double *gram;			/* of the other side */
+	double	   *scratch;		/* for each worker a matrix and a vector */
+} HalfEpoch;
+
+/* Solve C C' x = x in place. */
+static void
+solve(const double *factor, double *x, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		for (int k = 0; k < i; k++)
+			x[i] -= factor[i * n + k] * x[k];
+		x[i] /= factor[i * n + i];
+	}
+	for (int i = n - 1; i >= 0; i--)
+	{
+		for (int k = i + 1; k < n; k++)
+			x[i] -= factor[k * n + i] * x[k];
+		x[i] /= factor[i * n + i];
+	}
+}
+
+/* Least squares of one node: its edges are 1, all pairs are 0 with a small weight. */
+static void
+solve_node(const HalfEpoch *half, int32_t v, double *matrix, double *sum)
+{
+	const Baseline *b = half->b;
+	const Graph *graph = &b->graph;
+	int			n = b->width;
+	double		ridge = b->regularisation * (graph_degree(graph, v) + b->unobserved * half->others);
+
+	memset(sum, 0, n * sizeof(double));
+	for (int i = 0; i < n * n; i++)
+		matrix[i] = b->unobserved * half->gram[i];
+	for (int64_t e = graph->offsets[v]; e < graph->offsets[v + 1]; e++)
+	{
+		const float *row = b->rows + (size_t) graph->neighbours[e] * n;
+
+		for (int i = 0; i < n; i++)
+		{
+			sum[i] += row[i];
+			for (int j = 0; j <= i; j++)
+				matrix[i * n + j] += row[i] * row[j];
+		}
+	}
+	for (int i = 0; i < n; i++)
+		matrix[i * n + i] += ridge;
+	cholesky(matrix, n);
+	solve(matrix, sum, n);
+	for (int i = 0; i < n; i++)
+		b->rows[(size_t) v * n + i] = (float) sum[i];
+}
+
+static void
+solve_shard(void *argument, int64_t shard, int worker)
+{
+	const HalfEpoch *half = argument;
+	int			n = half->b->width;
+	double	   *matrix = half->scratch + (size_t) worker * n * (n + 1);
+	int64_t		first = half->first + shard * NODES_PER_SHARD;
+
+	for (int64_t v = first; v < first + NODES_PER_SHARD && v < half->last; v++)
+		solve_node(half, (int32_t) v, matrix, matrix + n * n);
+}
+
+static void
+run_half_epoch(Baseline *b, bool users, double *gram, float *product, double *scratch)
+{
+	const Graph *graph = &b->graph;
+	int			n = b->width;
+	int32_t		others = users ? graph->n_objects : graph->n_users;
+	const float *rows = b->rows + (users ? (size_t) graph->n_users * n : 0);
+	HalfEpoch	half = {
+		.b = b, .first = users ? 0 : graph->n_users, .last = users ? graph->n_users : graph->n_nodes,
+		.others = others, .gram = gram, .scratch = scratch,
+	};
+
+	cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, n, n, others, 1, rows, n, rows, n, 0, product, n);
+	for (int i = 0; i < n * n; i++)
+		gram[i] = product[i];
+	core_parallel(&b->core, (half.last - half.first + NODES_PER_SHARD - 1) / NODES_PER_SHARD, solve_shard, &half);
+}
+
+static void
+run_ials(Baseline *b, RankingQuality *quality)
+{
+	int			n = b->width;
+	double	   *gram = arena_doubles(&b->arena, (size_t) n * n);
+	float	   *product = arena_floats(&b->arena, (size_t) n * n);
+	double	   *scratch = arena_doubles(&b->arena, (size_t) b->core.threads * n * (n + 1));
+
+	check(&b->core, "reserving");
+	for (size_t i = 0; i < (size_t) b->graph.n_nodes * n; i++)
+		b->rows[i] = (float) (0.1 / sqrt(n) * random_normal(SEED, RANDOM_INITIAL_WEIGHTS, i));
+	core_start_workers(&b->core);
+	for (int epoch = 0; epoch < b->epochs; epoch++)
+	{
+		run_half_epoch(b, true, gram, product, scratch);
+		run_half_epoch(b, false, gram, product, scratch);
+	}
+	core_stop_workers(&b->core);
+	holdout_quality(&b->holdout, &b->arena, &b->graph, b->rows, n, quality);
+}
+
+/* ---- the program ------------------------------------------------------------------------ */
+
+static void
+set_option(Baseline *b, const char *argument)
+{
+	double		x = strchr(argument, '=') == NULL ? 0 : atof(strchr(argument, '=') + 1);
+
+#define OPTION(name, place) if (strncmp(argument, name "=", sizeof(name)) == 0) { place = x; return; }
+	OPTION("validation_fraction", b->options.validation_fraction)
+	OPTION("vectors", b->width) OPTION("dimension", b->width) OPTION("alpha", b->alpha)
+	OPTION("epochs", b->epochs) OPTION("unobserved", b->unobserved) OPTION("regularisation", b->regularisation)
+	OPTION("threads", b->core.threads)
+	fprintf(stderr, "unknown option %s\n", argument);
+	exit(1);
+}
+
+int
+main(int argc, char **argv)
+{
+	bool		gfcf = argc > 3 && strcmp(argv[3], "gfcf") == 0;
+	Baseline	b = {.width = gfcf ? 256 : 64, .alpha = 0.3, .epochs = 16, .unobserved = 0.1, .regularisation = 0.003};
+	RankingQuality quality;
+	double		start;
+
+	if (argc < 4 || (!gfcf && strcmp(argv[3], "ials") != 0))
+	{
+		fprintf(stderr, "usage: baselines train.csv test.csv gfcf|ials [name=value ...]\n");
+		return 1;
+	}
+	core_open_standalone(&b.core, 2);
+	arena_open(&b.arena, &b.core);
+	pairs_load(&b.core, &b.arena, argv[1], argv[2], &b.pairs);
+	encoder_defaults(&b.options, &b.pairs.graph);
+	b.options.validation_fraction = 0.05f;
+	for (int i = 4; i < argc; i++)
+		set_option(&b, argv[i]);
+	b.width = (b.width + KERNEL_LANES - 1) & ~(KERNEL_LANES - 1);
+	b.options.dimension = b.width;
+	holdout_split(&b.holdout, &b.arena, &b.pairs.graph, &b.options, &b.graph);
+	b.rows = arena_floats(&b.arena, (size_t) b.graph.n_nodes * b.width);
+	check(&b.core, "opening");
+	start = wall_seconds();
+	(gfcf ? run_gfcf : run_ials) (&b, &quality);
+	check(&b.core, "ranking");
+	printf("held-out recall %.4f ndcg %.4f  train %.2f s\n", quality.recall, quality.ndcg, wall_seconds() - start);
+	arena_close(&b.arena);
+	return 0;
+}
