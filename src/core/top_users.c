@@ -30,7 +30,7 @@ typedef struct PanelTask
 
 CoreStatus
 top_users_open(TopUsers *top, Core *core, Arena *arena, int n_models, const Student *const *models,
-			   int64_t size, const Dictionary *keys, const Dictionary *excluded)
+			   int64_t size, const Dictionary *keys, const Lists *excluded)
 {
 	int			width = n_models > 0 ? models[0]->widths[0] : 0;
 
@@ -46,8 +46,8 @@ top_users_open(TopUsers *top, Core *core, Arena *arena, int n_models, const Stud
 		if (models[m]->widths[0] != width)
 			return core_fail(core, CORE_INVALID, "model %d takes %d numbers, the first takes %d", m + 1,
 							 models[m]->widths[0], width);
-		top->lists[m].size = size;
-		top->lists[m].users = arena_allocate(arena, size, sizeof(TopUser));
+		top->lists[m] = (TopList) {.size = size, .least = -INFINITY};
+		top->lists[m].users = arena_allocate(arena, 2 * (size_t) size, sizeof(TopUser));
 		if (models[m]->n_layers == 1)
 			memcpy(top->weights + (size_t) m * width, models[m]->parameters, width * sizeof(float));
 		top->lengths[m] = sqrt(vectors_dot(top->weights + (size_t) m * width,
@@ -76,7 +76,7 @@ is_better(const TopUsers *top, const TopUser *a, const TopUser *b)
 	return a->score != b->score ? a->score > b->score : key_before(top->keys, a->user, b->user);
 }
 
-/* Let the user at place i sink until no better one is above him. */
+/* In a heap with the worst on top, let the user at place i sink below worse ones. */
 static void
 sink(const TopUsers *top, TopUser *users, int64_t n, int64_t i)
 {
@@ -94,35 +94,86 @@ sink(const TopUsers *top, TopUser *users, int64_t n, int64_t i)
 	users[i] = user;
 }
 
-/* Put a user into the list if he belongs there. */
+static void
+swap_users(TopUser *a, TopUser *b)
+{
+	TopUser		kept = *a;
+
+	*a = *b;
+	*b = kept;
+}
+
+/* Move the better of users[first .. last] than the middle one to the front; returns its place. */
+static int64_t
+part_users(const TopUsers *top, TopUser *users, int64_t first, int64_t last)
+{
+	int64_t		border = first;
+
+	swap_users(&users[first + (last - first) / 2], &users[last]);
+	for (int64_t i = first; i < last; i++)
+		if (is_better(top, &users[i], &users[last]))
+			swap_users(&users[i], &users[border++]);
+	swap_users(&users[border], &users[last]);
+	return border;
+}
+
+/* Cut a list to its best: quickselect, so that a user costs little more than being copied. */
+static void
+cut_list(const TopUsers *top, TopList *list)
+{
+	int64_t		first = 0;
+	int64_t		last = list->n - 1;
+
+	if (list->n <= list->size)
+		return;
+	while (first < last)
+	{
+		int64_t		border = part_users(top, list->users, first, last);
+
+		if (border == list->size - 1)
+			break;
+		if (border < list->size - 1)
+			first = border + 1;
+		else
+			last = border - 1;
+	}
+	list->n = list->size;
+	list->least = list->users[list->size - 1].score;
+}
+
+/* Put a user into the list if he may belong there. */
 static void
 offer(const TopUsers *top, TopList *list, TopUser user)
 {
-	int64_t		i = list->n;
-
-	if (list->n == list->size)
-	{
-		if (!is_better(top, &user, &list->users[0]))
-			return;
-		list->users[0] = user;
-		sink(top, list->users, list->n, 0);
-		return;
-	}
-	list->n++;
-	for (; i > 0 && is_better(top, &list->users[(i - 1) / 2], &user); i = (i - 1) / 2)
-		list->users[i] = list->users[(i - 1) / 2];
-	list->users[i] = user;
+	if (!(user.score >= list->least))
+		return;					/* or not a number */
+	list->users[list->n++] = user;
+	if (list->n == 2 * list->size)
+		cut_list(top, list);
 }
 
-static bool
-is_excluded(const PanelTask *task, int model, int64_t i)
+/* Take the scores of a block from models that leave a user out. */
+static void
+mask_block(const PanelTask *task, int first_model, int models, int64_t begin, int users, float *scores)
 {
-	Key			pair;
+	const Lists *excluded = task->top->excluded;
 
-	if (task->top->excluded == NULL || task->known == NULL || task->known[i] < 0)
-		return false;
-	pair = (Key) {.integer = (int64_t) model << 32 | (uint32_t) task->known[i]};
-	return dictionary_find(task->top->excluded, &pair) >= 0;
+	if (excluded == NULL || task->known == NULL)
+		return;
+	for (int u = 0; u < users; u++)
+	{
+		int32_t		known = task->known[begin + u];
+
+		for (int64_t i = known < 0 ? 0 : excluded->starts[known]; known >= 0 && i < excluded->starts[known + 1]; i++)
+		{
+			int			m = excluded->items[i] - first_model;
+
+			if (m >= models)
+				break;
+			if (m >= 0)
+				scores[(size_t) m * users + u] = -INFINITY;
+		}
+	}
 }
 
 /*
@@ -137,9 +188,9 @@ least_score(const PanelTask *task, int model)
 	double		offset = top->models[model]->parameters[top->width];
 	double		slack = top->width * FLT_EPSILON * top->lengths[model] * task->longest;
 
-	if (list->n < list->size || list->size == 0)
-		return -INFINITY;
-	return (float) (list->users[0].score - offset - 2 * slack - FLT_EPSILON * fabs(list->users[0].score) - FLT_MIN);
+	if (top->models[model]->n_layers > 1 || !isfinite(list->least))
+		return -FLT_MAX;		/* all but those that are left out */
+	return (float) (list->least - offset - 2 * slack - FLT_EPSILON * (fabs(list->least) + fabs(offset)) - FLT_MIN);
 }
 
 /* Offer the users of a block that one model's scores leave in the race. */
@@ -147,20 +198,14 @@ static void
 take_row(const PanelTask *task, int model, int64_t begin, int users, const float *row, int32_t *positions)
 {
 	const TopUsers *top = task->top;
-	bool		linear = top->models[model]->n_layers == 1;
-	float		least = linear ? least_score(task, model) : -INFINITY;
-	int			found = users;
+	int			found = task->kernels->above(row, users, least_score(task, model), positions);
 
-	if (least > -INFINITY)
-		found = task->kernels->above(row, users, least, positions);
 	for (int f = 0; f < found; f++)
 	{
-		int64_t		i = begin + (least > -INFINITY ? positions[f] : f);
-		TopUser		user = {student_logit(top->models[model], task->panel->values + i * top->width),
-		task->first + i};
+		int64_t		i = begin + positions[f];
+		double		score = student_logit(top->models[model], task->panel->values + i * top->width);
 
-		if (!isnan(user.score) && !is_excluded(task, model, i))
-			offer(top, &top->lists[model], user);
+		offer(top, &top->lists[model], (TopUser) {score, task->first + i});
 	}
 }
 
@@ -182,6 +227,7 @@ rank_models(void *argument, int64_t shard, int worker)
 		cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, models, users, top->width, 1,
 					top->weights + (size_t) first * top->width, top->width,
 					task->panel->values + begin * top->width, top->width, 0, scores, users);
+		mask_block(task, first, models, begin, users, scores);
 		for (int m = 0; m < models; m++)
 			take_row(task, first + m, begin, users, scores + (size_t) m * users, positions);
 	}
@@ -209,7 +255,7 @@ top_users_add(TopUsers *top, const Vectors *panel, int64_t first, const int32_t 
 	return top->core->status;
 }
 
-/* Shard function: one list in order, by taking the worst away again and again. */
+/* Shard function: one list in order, by heap sort. */
 static void
 order_list(void *argument, int64_t model, int worker)
 {
@@ -217,6 +263,9 @@ order_list(void *argument, int64_t model, int worker)
 	TopList    *list = &top->lists[model];
 
 	(void) worker;
+	cut_list(top, list);
+	for (int64_t i = list->n / 2 - 1; i >= 0; i--)
+		sink(top, list->users, list->n, i);
 	for (int64_t n = list->n - 1; n > 0; n--)
 	{
 		TopUser		worst = list->users[0];

@@ -20,12 +20,13 @@ typedef struct TopUser
 	int64_t		user;			/* number in the dictionary of keys */
 } TopUser;
 
-/* The best users of one model so far: a heap, worst on top. */
+/* The best users of one model so far, in no order, and some more that wait to be cut off. */
 typedef struct TopList
 {
 	int64_t		n;
-	int64_t		size;			/* at most */
-	TopUser    *users;
+	int64_t		size;			/* how many are wanted */
+	double		least;			/* lower scores cannot be among them any more */
+	TopUser    *users;			/* room for 2 * size */
 } TopList;
 
 typedef struct TopUsers
@@ -39,13 +40,13 @@ typedef struct TopUsers
 	float	   *weights;		/* n_models x width; of models with hidden layers 0 */
 	double	   *lengths;		/* of the rows of `weights` */
 	const Dictionary *keys;		/* of users: equal scores are ordered by key */
-	const Dictionary *excluded; /* model << 32 | number of a known user; or NULL */
+	const Lists *excluded;		/* for each known user the models that leave him out, or NULL */
 } TopUsers;
 
 /* All models take vectors of the same width; the lists hold `size` users. */
 extern CoreStatus top_users_open(TopUsers *top, Core *core, Arena *arena, int n_models,
 								 const Student *const *models, int64_t size, const Dictionary *keys,
-								 const Dictionary *excluded);
+								 const Lists *excluded);
 
 /*
  * Look at users first .. first + panel->count - 1; known[i] (may be NULL) is the number by

@@ -13,6 +13,7 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
+#include "core/sorting.h"
 #include "core/top_users.h"
 #include "pg/bridge.h"
 #include "pg/deployed_model.h"
@@ -55,7 +56,8 @@ typedef struct AudienceGroup
 	int			n;
 	AudienceTarget **targets;
 	const Student **models;
-	TargetUsers known;			/* who is left out */
+	TargetUsers known;			/* who is left out ... */
+	Lists		excluded;		/* ... and of which targets */
 	Dictionary	keys;			/* of all candidates */
 	TopUsers	top;
 	Vectors		panel;
@@ -123,6 +125,31 @@ read_known(AudienceGroup *group)
 	target_users_add_actors(&group->known, definitions);
 }
 
+/* For each known user the targets that leave him out, ascending. */
+static void
+list_excluded(AudienceGroup *group)
+{
+	const Dictionary *pairs = &group->known.pairs;
+	int64	   *starts = arena_allocate_zeroed(&group->arena, group->known.known.count + 2, sizeof(int64));
+	int32	   *items = arena_allocate(&group->arena, pairs->count, sizeof(int32));
+	SortItem   *sorted = arena_allocate(&group->arena, pairs->count, sizeof(SortItem));
+
+	check_core(group);
+	for (int64 i = 0; i < pairs->count; i++)
+	{
+		sorted[i] = (SortItem) {pairs->integers[i], 0};
+		starts[(int32) (pairs->integers[i] & 0xffffffff) + 2]++;
+	}
+	for (int64 user = 0; user < group->known.known.count; user++)
+		starts[user + 2] += starts[user + 1];
+	sort_items(group->core, &group->arena, sorted, pairs->count, NULL, NULL);
+	check_core(group);
+	for (int64 i = 0; i < pairs->count; i++)
+		items[starts[(sorted[i].key & 0xffffffff) + 1]++] = (int32) (sorted[i].key >> 32);
+	arena_release(&group->arena, sorted);
+	group->excluded = (Lists) {starts, items};
+}
+
 /* Row function: a number. */
 static void
 keep_count(void *argument, Datum *values, bool *nulls)
@@ -158,13 +185,14 @@ open_group(AudienceGroup *group, int threads)
 		group->models[t] = group->targets[t]->deployed->student;
 	width = group->models[0]->widths[0];
 	read_known(group);
+	list_excluded(group);
 	limit_size(group);
 	dictionary_open(&group->keys, &group->arena, key_kind(group->graph->user_key_type));
 	group->vectors = arena_floats(&group->arena, (size_t) PANEL_USERS * width);
 	group->numbers = arena_allocate(&group->arena, PANEL_USERS, sizeof(int32));
 	group->panel = (Vectors) {0, width, group->vectors};
 	top_users_open(&group->top, group->core, &group->arena, group->n, group->models, group->size, &group->keys,
-				   group->exclude_known ? &group->known.pairs : NULL);
+				   &group->excluded);
 	check_core(group);
 }
 
