@@ -17,13 +17,21 @@ typedef struct Replicate
 	Ranking		by_probability;
 } Replicate;
 
+/* A case as it stands in the order of scores: read in a row, 200 times. */
+typedef struct RankedCase
+{
+	double		score;
+	double		probability;
+	float		label;
+} RankedCase;
+
 typedef struct Evaluation
 {
 	Core	   *core;
 	Arena	   *arena;
 	const TestPart *part;
 	uint64_t	seed;
-	const SortItem *order;		/* by rising score */
+	RankedCase *cases;			/* by rising score */
 	double		class_totals[2];	/* weights */
 	Replicate  *replicates;		/* one for each worker */
 	Measure    *measures;
@@ -59,17 +67,23 @@ append_case(Ranking *ranking, double score, double weight, float label)
 		group->negative += weight;
 }
 
-/* Give both classes the weight they have in the part. */
+/* Give both classes the weight they have in the part, unless one was not drawn at all. */
 static void
 restore_totals(Ranking *ranking, const double *totals)
 {
+	double		positive;
+	double		negative;
+
 	ranking_sum(ranking);
+	positive = ranking->positive > 0.0 ? totals[1] / ranking->positive : 0.0;
+	negative = ranking->negative > 0.0 ? totals[0] / ranking->negative : 0.0;
 	for (int64_t i = 0; i < ranking->n; i++)
 	{
-		ranking->groups[i].positive *= totals[1] / fmax(ranking->positive, 1e-300);
-		ranking->groups[i].negative *= totals[0] / fmax(ranking->negative, 1e-300);
+		ranking->groups[i].positive *= positive;
+		ranking->groups[i].negative *= negative;
 	}
-	ranking_sum(ranking);
+	ranking->positive *= positive;
+	ranking->negative *= negative;
 }
 
 /* A Poisson number of mean 1, from 64 random bits. */
@@ -97,15 +111,15 @@ fill_rankings(const Evaluation *evaluation, int64_t replicate, Replicate *room)
 	room->by_score.n = room->by_probability.n = 0;
 	for (int64_t i = 0; i < part->n; i++)
 	{
-		int64_t		one = evaluation->order[i].index;
+		const RankedCase *one = &evaluation->cases[i];
 		int			times = replicate < 0 ? 1 :
 			poisson_draw(random_bits(evaluation->seed, RANDOM_BOOTSTRAP, (uint64_t) (replicate * part->n + i)));
-		double		weight = times * part->class_weights[part->labels[one] > 0];
+		double		weight = times * part->class_weights[one->label > 0];
 
 		if (times == 0)
 			continue;
-		append_case(&room->by_score, part->scores[one], weight, part->labels[one]);
-		append_case(&room->by_probability, part->probabilities[one], weight, part->labels[one]);
+		append_case(&room->by_score, one->score, weight, one->label);
+		append_case(&room->by_probability, one->probability, weight, one->label);
 	}
 	restore_totals(&room->by_score, evaluation->class_totals);
 	restore_totals(&room->by_probability, evaluation->class_totals);
@@ -303,6 +317,27 @@ evaluation_sort(Core *core, Arena *arena, const TestPart *part, const SortItem *
 	return sort_items(core, arena, items, part->n, NULL, NULL);
 }
 
+/* Bring the cases into order. */
+static CoreStatus
+rank_cases(Evaluation *evaluation)
+{
+	const TestPart *part = evaluation->part;
+	const SortItem *order;
+
+	evaluation->cases = arena_allocate(evaluation->arena, (size_t) part->n, sizeof(RankedCase));
+	if (evaluation->core->status != CORE_OK ||
+		evaluation_sort(evaluation->core, evaluation->arena, part, &order) != CORE_OK)
+		return evaluation->core->status;
+	for (int64_t i = 0; i < part->n; i++)
+	{
+		int64_t		one = order[i].index;
+
+		evaluation->cases[i] = (RankedCase) {part->scores[one], part->probabilities[one], part->labels[one]};
+		evaluation->class_totals[part->labels[one] > 0] += part->class_weights[part->labels[one] > 0];
+	}
+	return CORE_OK;
+}
+
 static CoreStatus
 open_evaluation(Evaluation *evaluation)
 {
@@ -312,7 +347,7 @@ open_evaluation(Evaluation *evaluation)
 
 	evaluation->values = arena_doubles(arena, (size_t) EVALUATION_REPLICATES * evaluation->n_measures);
 	evaluation->replicates = arena_allocate_zeroed(arena, (size_t) core->threads, sizeof(Replicate));
-	if (core->status != CORE_OK || evaluation_sort(core, arena, part, &evaluation->order) != CORE_OK)
+	if (core->status != CORE_OK || rank_cases(evaluation) != CORE_OK)
 		return core->status;
 	for (int i = 0; i < core->threads; i++)
 	{
@@ -320,8 +355,6 @@ open_evaluation(Evaluation *evaluation)
 		evaluation->replicates[i].by_probability.groups =
 			arena_allocate(arena, (size_t) part->n + 1, sizeof(ScoreGroup));
 	}
-	for (int64_t i = 0; i < part->n; i++)
-		evaluation->class_totals[part->labels[i] > 0] += part->class_weights[part->labels[i] > 0];
 	return core->status;
 }
 
