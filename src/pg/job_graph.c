@@ -274,12 +274,13 @@ store(GraphJob *job)
 	job_commit();
 }
 
-/* The whole job. */
+/* The whole job.  What a procedure around it has done so far is not the job's to roll back. */
 static void
 run(FunctionCallInfo fcinfo, GraphJob *job)
 {
 	bool		resumes;
 
+	job_commit();
 	prepare(fcinfo, job);
 	graph_training_load(fcinfo, &job->training);
 	take_fingerprint(job);

@@ -85,8 +85,23 @@ foreach my $statement ("BEGIN; CALL behavpred.run_graph('demo')", "DO 'BEGIN CAL
 	like($error, qr/ERROR:  2D000: run_\w+\(\) cannot run inside a transaction block or a function/, $statement);
 	like($error, qr/HINT:  CALL it by itself/, 'with a hint');
 }
-is(notices("DO 'BEGIN CALL behavpred.run_graph(''demo'', epochs => 0, dimension => 16); END'"), '',
-	'a block that may commit may call it');
+
+# In a procedure of the user's: his work before it is committed, his loops go on.
+$node->safe_psql('postgres', q{
+	CREATE TABLE notes (note text);
+	CREATE PROCEDURE all_graphs(wide int) LANGUAGE plpgsql AS $$
+	DECLARE g text;
+	BEGIN
+		INSERT INTO notes VALUES ('begun ' || wide);
+		FOR g IN SELECT graph FROM behavpred.graphs ORDER BY graph LOOP
+			CALL behavpred.run_graph(g, epochs => 0, dimension => wide);
+			INSERT INTO notes VALUES (g);
+		END LOOP;
+	END
+	$$});
+is(notices('CALL all_graphs(16)'), '', 'a procedure may call it in a loop');
+isnt($node->psql('postgres', 'CALL all_graphs(7)'), 0, 'it ends with an error');
+is(value("SELECT string_agg(note, ', ' ORDER BY note) FROM notes"), 'begun 16, begun 7, demo, other', 'what was done before stays');
 
 # While it computes: no snapshot, its progress, its lock.
 {
