@@ -21,13 +21,13 @@ DECLARE
   countries CONSTANT text[] := '{SE,DE,JP,BR,IN,US}';
   plans CONSTANT text[] := '{free,basic,pro}';
 BEGIN
-  IF users < 20 OR objects < factors * 5 OR factors NOT BETWEEN 1 AND 64 OR targets NOT BETWEEN 1 AND 1000
-     OR events_per_user NOT BETWEEN 2 AND 10000 OR NOT target_rate BETWEEN 0.001 AND 0.3 THEN
+  IF (users < 20 OR objects < factors * 5 OR factors NOT BETWEEN 1 AND 64 OR targets NOT BETWEEN 1 AND 1000
+     OR events_per_user NOT BETWEEN 2 AND 10000 OR NOT target_rate BETWEEN 0.001 AND 0.3 OR schema = '' OR seed IS NULL) IS NOT FALSE THEN
     RAISE EXCEPTION USING errcode = 'invalid_parameter_value',
       message = 'demo_data cannot plant its factors in data of this size',
       detail = format('users %s, objects %s, factors %s, targets %s, events_per_user %s, target_rate %s.',
                       users, objects, factors, targets, events_per_user, target_rate),
-      hint = 'Use at least 20 users, 1 to 64 factors, 5 objects for each factor, 1 to 1000 targets, 2 to 10000 events_per_user, and a target_rate from 0.001 to 0.3.';
+      hint = 'Name a schema, and use at least 20 users, 1 to 64 factors, 5 objects for each factor, 1 to 1000 targets, 2 to 10000 events_per_user, and a target_rate from 0.001 to 0.3.';
   END IF;
   IF to_regnamespace(quote_ident(schema)) IS NOT NULL THEN
     RAISE EXCEPTION USING errcode = 'duplicate_schema',
