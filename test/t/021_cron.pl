@@ -69,4 +69,10 @@ is($node->safe_psql('postgres', q{SELECT count(*) > 0 FROM behavpred.runs WHERE 
 	'the wrapper has trained the targets');
 is($node->safe_psql('postgres', q{SELECT count(*) > 0 FROM demo_user_embedding}), 't', 'vectors are there');
 
+# What the page asks the logs.
+foreach my $query ($recipes =~ /^(SELECT (?:status|run_id|pid).*?)(?:;| \\watch)/mg)
+{
+	is($node->psql('postgres', $query), 0, $query);
+}
+
 done_testing();
