@@ -16,6 +16,7 @@
 #define MOST_AUTOMATIC_RIDGE 1.0
 #define ANCHORED_RIDGE 3.0
 #define ANCHORED_SHARE 2.0
+#define ANCHORED_MOST 100.0
 #define ANCHOR_RIDGE 1e-6		/* of the anchor itself: only to keep it finite */
 #define MOST_ROUNDS 100000		/* of iterations and epochs */
 
@@ -158,7 +159,8 @@ resolve_ridge(const StudentOptions *options, const StudentSamples *samples, cons
 	if (options->ridge != STUDENT_RIDGE_AUTOMATIC)
 		return options->ridge;
 	if (is_anchored(options, samples))
-		return fmin(ANCHORED_RIDGE / rarer + ANCHORED_SHARE * rarer / (double) samples->n, MOST_AUTOMATIC_RIDGE);
+		return fmin(ANCHORED_RIDGE / rarer + ANCHORED_SHARE * fmin(rarer, ANCHORED_MOST) / (double) samples->n,
+					MOST_AUTOMATIC_RIDGE);
 	return fmin(AUTOMATIC_RIDGE / rarer, MOST_AUTOMATIC_RIDGE);
 }
 

@@ -42,7 +42,8 @@ typedef struct StudentSamples
  * 10 over the number of samples in the rarer class (effective: (sum of weights)^2 / sum of
  * squared weights), at most 1.  Our choice: with 20 positives a model needs a strong hand,
  * with thousands hardly any.  Anchored: 3 over that number, and twice the class's share of
- * all samples, because a seed list may be one-sided however long it is.
+ * all samples, because a seed list may be one-sided; of more than 100 only 100 count in
+ * this share, so that long lists are believed.
  */
 #define STUDENT_RIDGE_AUTOMATIC (-1.0f)
 

@@ -662,7 +662,7 @@ automatic_ridge_suits_the_rarer_class(void **state)
 	const int	counts[] = {20, 200, 5};
 	const double ridges[2][3] = {
 		{0.5, 0.05, 1.0},
-		{3 / 20.0 + 2 * 20 / 600.0, 3 / 200.0 + 2 * 200 / 600.0, 3 / 5.0 + 2 * 5 / 600.0}	/* anchored */
+		{3 / 20.0 + 2 * 20 / 600.0, 3 / 200.0 + 2 * 100 / 600.0, 3 / 5.0 + 2 * 5 / 600.0}	/* anchored */
 	};
 
 	(void) state;
