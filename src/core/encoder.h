@@ -56,6 +56,7 @@ typedef struct EncoderOptions
 	int			attention_width;	/* rows of W_s and W_d, 1 .. 256 */
 	float		neighbour_scale;	/* how much neighbours count beside the node itself, > 0; 1 = as in
 									 * plain propagation when routing is even */
+	bool		keep_lengths;	/* a layer gives its sums as they are, not sub-vectors of unit length */
 	MappingRule mapping;
 	bool		layer_mean;		/* read out the mean of all layers instead of the last */
 	bool		full_gradient;	/* false: routing weights are constants in the backward pass */

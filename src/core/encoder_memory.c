@@ -86,7 +86,7 @@ static double
 layer_count(const Sizes *s, int l)
 {
 	const EncoderOptions *options = s->options;
-	bool		normalises = s->routing && (l == 0 || s->linear);
+	bool		normalises = s->routing && !options->keep_lengths && (l == 0 || s->linear);
 	bool		full = s->training && options->full_gradient;
 	double		rows = s->nodes * s->width;
 	double		factors = s->nodes * options->factors;
@@ -96,6 +96,8 @@ layer_count(const Sizes *s, int l)
 		count += 2 * (s->edges - s->held_out) + 2 * s->nodes * s->attention_width;
 	if (!s->routing)
 		return count + rows;
+	if (options->keep_lengths)
+		count += s->linear && l > 0 ? 2 * factors : factors;
 	count += (full ? options->routing_iterations : 1) * rows;
 	count += full ? options->routing_iterations * factors : s->training ? factors : 0;
 	if (s->training && !full)
@@ -115,6 +117,8 @@ backward_count(const Sizes *s)
 	if (s->routing)
 		count += (options->full_gradient ? options->routing_iterations : 1) * rows;
 	if (s->routing && s->linear && options->full_gradient)
+		count += rows;
+	if (s->routing && options->keep_lengths && options->full_gradient)
 		count += rows;
 	if (options->attention == ATTENTION_ADDITIVE)
 	{

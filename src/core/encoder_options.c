@@ -48,9 +48,9 @@ encoder_defaults(EncoderOptions *options, const Graph *graph)
 
 	*options = (EncoderOptions) {
 		.dimension = 64, .factors = 4, .layers = 2, .routing_iterations = 2,
-		.routing = ROUTING_OWN_CENTRE, .routing_temperature = 0.3f,
-		.attention = ATTENTION_SYMMETRIC, .attention_width = 16, .neighbour_scale = 2,
-		.mapping = MAPPING_AUTOMATIC, .id_embeddings = true,
+		.routing = ROUTING_OWN_CENTRE, .routing_temperature = 1,
+		.attention = ATTENTION_SYMMETRIC, .attention_width = 16, .neighbour_scale = 8,
+		.keep_lengths = true, .mapping = MAPPING_AUTOMATIC, .id_embeddings = true,
 		.loss = LOSS_SOFTMAX, .epochs = epochs, .batch_size = batch, .hide_positives = true, .negatives = 1024,
 		.learning_rate = 0.03f, .temperature = default_temperature(graph->n_objects), .initial_bias = 0.5f, .initial_deviation = 0.1f,
 		.spectral_start = true, .patience = between(epochs / 5, 4, 20),

@@ -55,6 +55,7 @@ typedef struct RoutingTask
 	int			rounds;
 	bool		own_centre;		/* claim 5; false: each subspace against its own centre */
 	float		inverse_temperature;
+	float		last_scale;		/* > 0: the last centres are their sums times this; 0: unit sub-vectors */
 
 	/* second weight of entry e: weights[e] * left[v] * right[u]; NULL = 1 */
 	const float *weights;
@@ -63,7 +64,10 @@ typedef struct RoutingTask
 	const float *right;
 
 	const float *mapped;		/* z */
+	const float *inverse_lengths;	/* node x factor: 1 / length of z's sub-vectors, which
+									 * similarities see at unit length; NULL = they have it */
 	const float *start;			/* centres before round 1 */
+	const float *start_inverse; /* the same for them */
 	float	   *centres[KERNEL_MAX_ROUNDS]; /* after round t + 1; all but the last may be NULL
 											 * when no full gradient is wanted */
 	float	   *norms[KERNEL_MAX_ROUNDS];	/* node x factor: length before normalising */
@@ -74,7 +78,8 @@ typedef struct RoutingTask
 	const float *centre_gradient;
 	float	   *sum_gradients[KERNEL_MAX_ROUNDS];	/* dm of each round (stopped: the last only) */
 	float	   *mapped_gradient;	/* dz, replaced */
-	float	   *start_gradient;		/* gradient of `start`; NULL: it is `mapped`, add it there */
+	float	   *unit_gradient;	/* full gradient with inverse_lengths: that of z's unit sub-vectors */
+	float	   *start_gradient;		/* gradient of `start` at unit length; NULL: it is z's */
 	float	   *weight_gradient;	/* of each entry's second weight, or NULL */
 } RoutingTask;
 
@@ -128,6 +133,13 @@ typedef struct Kernels
 	void		(*normalise_backward) (const float *unit, const float *lengths,
 									   const float *gradient, float *input_gradient,
 									   int64_t rows, int factors, int sub_width);
+
+	/* inverse[row * factors + k] = 1 / length of the sub-vector, 0 when it has no direction */
+	void		(*inverse_lengths) (const float *rows, float *inverse,
+									int64_t n, int factors, int sub_width);
+	/* add the gradient of a row's unit sub-vectors to that of the row */
+	void		(*unit_backward) (const float *rows, const float *inverse, const float *unit_gradient,
+								  float *gradient, int64_t n, int factors, int sub_width);
 
 	void		(*routing_forward) (const RoutingTask *task, int32_t first, int32_t last);
 	/* the part of the gradient that each node gathers as a centre ... */

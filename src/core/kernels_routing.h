@@ -117,6 +117,49 @@ transpose_rows(const float *matrix, const Block *block, const int width, Lanes *
 	}
 }
 
+/* 1 / length of sub-vector k of the block's nodes: inverse[k] holds that of all nodes. */
+INLINE void
+block_inverses(const float *inverse_lengths, const Block *block, const int K, Lanes *inverse)
+{
+	for (int i = 0; i < L; i++)
+		for (int k = 0; k < K; k++)
+			inverse[k][i] = inverse_lengths[(int64_t) block->nodes[i] * K + k];
+}
+
+INLINE void
+scale_transposed(Lanes *transposed, const Lanes *by, const int K, const int W)
+{
+	for (int k = 0; k < K; k++)
+		for (int d = k * W; d < (k + 1) * W; d++)
+			transposed[d] *= by[k];
+}
+
+/* transpose_rows(), each sub-vector brought to unit length; no lengths: it has that already. */
+INLINE void
+transpose_units(const float *matrix, const float *inverse_lengths, const Block *block,
+				const int K, const int W, Lanes *out)
+{
+	Lanes		inverse[KERNEL_MAX_FACTORS];
+
+	transpose_rows(matrix, block, K * W, out);
+	if (inverse_lengths == NULL)
+		return;
+	block_inverses(inverse_lengths, block, K, inverse);
+	scale_transposed(out, inverse, K, W);
+}
+
+/* The unit sub-vectors of one node. */
+INLINE void
+unit_row(const float *matrix, const float *inverse_lengths, int32_t v, float *row, const int K, const int W)
+{
+	memcpy(row, matrix + (int64_t) v * (K * W), K * W * sizeof(float));
+	if (inverse_lengths == NULL)
+		return;
+	for (int k = 0; k < K; k++)
+		for (int d = k * W; d < (k + 1) * W; d += L)
+			store(row + d, load(row + d) * all(inverse_lengths[(int64_t) v * K + k]));
+}
+
 /* Similarity of subspace a of the transposed rows with subspace b of one plain row. */
 INLINE Lanes
 pair_dot(const Lanes *transposed, const float *plain, const int a, const int b, const int W)
@@ -158,6 +201,7 @@ all_pair_dots(const Lanes *transposed, const float *plain, const int K, const in
 			dots[a * K + b] = pair_dot(transposed, plain, a, b, W);
 	}
 }
+
 
 /* Exponentials of the similarities for all pairs of a centre's subspace j and a mapped
  * subspace k: e[j * K + k].  `mapped_is_transposed` tells which of the two rows holds z. */
@@ -334,6 +378,13 @@ new_centre(const float *m, float *c, float *lengths, const int K, const int W)
 	}
 }
 
+/* True when the centres of this round keep the lengths of their sums. */
+INLINE bool
+keeps_lengths(const RoutingTask *t, int round)
+{
+	return t->last_scale > 0 && round == t->rounds - 1;
+}
+
 /* One round for one node: c is the old centre and becomes the new one. */
 INLINE void
 route_round(const RoutingTask *t, int32_t v, int round, float *c,
@@ -352,7 +403,7 @@ route_round(const RoutingTask *t, int32_t v, int round, float *c,
 
 		centre_block(t, v, e, t->offsets[v + 1], &block);
 		prefetch_next_rows(t, t->mapped, e, t->offsets[v + 1], K * W);
-		transpose_rows(t->mapped, &block, K * W, transposed);
+		transpose_units(t->mapped, t->inverse_lengths, &block, K, W, transposed);
 		first_weights(t, transposed, c, own_centre, K, W, p);
 		if (last && t->first_weights != NULL)
 			for (int i = 0; i < block.count; i++)
@@ -362,7 +413,14 @@ route_round(const RoutingTask *t, int32_t v, int round, float *c,
 			p[j] *= load(block.second);
 		add_weighted_rows(m, t->mapped, &block, p, K, W);
 	}
-	new_centre(m, c, lengths, K, W);
+	if (keeps_lengths(t, round))
+	{
+		for (int d = 0; d < K * W; d += L)
+			store(c + d, load(m + d) * all(t->last_scale));
+		memset(lengths, 0, sizeof(lengths));
+	}
+	else
+		new_centre(m, c, lengths, K, W);
 	if (t->norms[round] != NULL)
 		memcpy(t->norms[round] + (int64_t) v * K, lengths, K * sizeof(float));
 	if (t->centres[round] != NULL)
@@ -377,9 +435,20 @@ route_nodes(const RoutingTask *t, int32_t first, int32_t last,
 
 	for (int32_t v = first; v < last; v++)
 	{
-		memcpy(c, t->start + (int64_t) v * (K * W), K * W * sizeof(float));
+		unit_row(t->start, t->start_inverse, v, c, K, W);
 		for (int round = 0; round < t->rounds; round++)
 			route_round(t, v, round, c, own_centre, K, W);
+	}
+}
+
+/* The gradient of a sum that became the centre as it is. */
+INLINE void
+scaled_sum_gradient(const RoutingTask *t, float *g, float *dm, const int K, const int W)
+{
+	for (int d = 0; d < K * W; d += L)
+	{
+		store(dm + d, load(g + d) * all(t->last_scale));
+		store(g + d, all(0));
 	}
 }
 
@@ -401,6 +470,15 @@ sum_gradient(const float *c, const float *lengths, float *g, float *dm, const in
 	}
 }
 
+/* ds[j * K + k] times a number for each k, or for each j. */
+INLINE void
+scale_similarity_gradient(Lanes *ds, const Lanes *by, const bool by_k, const bool own_centre, const int K)
+{
+	for (int j = 0; j < K; j++)
+		for (int k = own_centre ? 0 : j; k < (own_centre ? K : j + 1); k++)
+			ds[j * K + k] *= by[by_k ? k : j];
+}
+
 /* What one block adds to the gradient of the old centre, and to its entries' weights. */
 INLINE void
 centre_block_backward(const RoutingTask *t, const Block *block, const float *old, const float *dm,
@@ -410,22 +488,30 @@ centre_block_backward(const RoutingTask *t, const Block *block, const float *old
 	Lanes		pi[KERNEL_MAX_FACTORS * KERNEL_MAX_FACTORS];
 	Lanes		ds[KERNEL_MAX_FACTORS * KERNEL_MAX_FACTORS];
 	Lanes		dp[KERNEL_MAX_FACTORS];
+	Lanes		inverse[KERNEL_MAX_FACTORS];
 	Lanes		along = all(0);
 
 	transpose_rows(t->mapped, block, K * W, transposed);
+	for (int j = 0; j < K; j++)
+		dp[j] = pair_dot(transposed, dm, j, j, W);
+	if (t->inverse_lengths != NULL)
+	{
+		block_inverses(t->inverse_lengths, block, K, inverse);
+		scale_transposed(transposed, inverse, K, W);
+	}
 	routing_softmax(t, transposed, old, own_centre, true, K, W, pi);
 	for (int j = 0; j < K; j++)
 	{
-		Lanes		dw = pair_dot(transposed, dm, j, j, W);
-
-		along += dw * pi[j * K + j];
-		dp[j] = dw * load(block->second);
+		along += dp[j] * pi[j * K + j];
+		dp[j] *= load(block->second);
 	}
 	if (t->weight_gradient != NULL)
 		for (int i = 0; i < block->count; i++)
 			t->weight_gradient[block->first + i] =
 				along[i] + (last ? 0 : t->weight_gradient[block->first + i]);
 	routing_softmax_backward(t, pi, dp, own_centre, K, ds);
+	if (t->inverse_lengths != NULL)
+		scale_similarity_gradient(ds, inverse, true, own_centre, K);
 	add_similarity_gradient(g, t->mapped, block, ds, own_centre, true, K, W);
 }
 
@@ -449,17 +535,20 @@ backward_centre(const RoutingTask *t, int32_t v, const bool own_centre, const in
 {
 	int64_t		row = (int64_t) v * (K * W);
 	float		g[KERNEL_MAX_WIDTH];
+	float		old[KERNEL_MAX_WIDTH];
 	float	   *dz = t->mapped_gradient + row;
 
 	memcpy(g, t->centre_gradient + row, K * W * sizeof(float));
 	memset(dz, 0, K * W * sizeof(float));
 	for (int round = t->rounds - 1; round >= 0; round--)
 	{
-		const float *old = round == 0 ? t->start : t->centres[round - 1];
 		float	   *dm = t->sum_gradients[round] + row;
 		bool		last = round == t->rounds - 1;
 
-		sum_gradient(t->centres[round] + row, t->norms[round] + (int64_t) v * K, g, dm, K, W);
+		if (keeps_lengths(t, round))
+			scaled_sum_gradient(t, g, dm, K, W);
+		else
+			sum_gradient(t->centres[round] + row, t->norms[round] + (int64_t) v * K, g, dm, K, W);
 		kernel_add_scaled(dz, dm, 1, K * W);
 		if (!t->full_gradient)
 		{
@@ -467,24 +556,32 @@ backward_centre(const RoutingTask *t, int32_t v, const bool own_centre, const in
 				centre_stopped(t, v, dm, K, W);
 			return;
 		}
+		if (round == 0)
+			unit_row(t->start, t->start_inverse, v, old, K, W);
+		else
+			memcpy(old, t->centres[round - 1] + row, K * W * sizeof(float));
 		for (int64_t e = t->offsets[v]; e < t->offsets[v + 1]; e += L)
 		{
 			Block		block;
 
 			centre_block(t, v, e, t->offsets[v + 1], &block);
-			centre_block_backward(t, &block, old + row, dm, last, g, own_centre, K, W);
+			centre_block_backward(t, &block, old, dm, last, g, own_centre, K, W);
 		}
 	}
+	if (t->unit_gradient != NULL)
+		memset(t->unit_gradient + row, 0, K * W * sizeof(float));
 	if (t->start_gradient != NULL)
 		memcpy(t->start_gradient + row, g, K * W * sizeof(float));
 	else
-		kernel_add_scaled(dz, g, 1, K * W);
+		kernel_add_scaled(t->unit_gradient != NULL ? t->unit_gradient + row : dz, g, 1, K * W);
 }
 
-/* Full gradient: what the centres of one block send to their neighbour u in one round. */
+/* Full gradient: what the centres of one block send to their neighbour u in one round: to
+ * its z, and to the unit sub-vectors of it that similarities see. */
 INLINE void
-neighbour_block_backward(const RoutingTask *t, const Block *block, const float *z,
-						 const float *old, const float *dm, float *dz,
+neighbour_block_backward(const RoutingTask *t, const Block *block, const float *z, const float *unit,
+						 const float *old, const float *old_inverse, const float *dm,
+						 float *dz, float *unit_gradient,
 						 const bool own_centre, const int K, const int W)
 {
 	Lanes		transposed[KERNEL_MAX_WIDTH];
@@ -492,9 +589,10 @@ neighbour_block_backward(const RoutingTask *t, const Block *block, const float *
 	Lanes		ds[KERNEL_MAX_FACTORS * KERNEL_MAX_FACTORS];
 	Lanes		dp[KERNEL_MAX_FACTORS];
 	Lanes		fused[KERNEL_MAX_FACTORS];
+	Lanes		inverse[KERNEL_MAX_FACTORS];
 
-	transpose_rows(old, block, K * W, transposed);
-	routing_softmax(t, transposed, z, own_centre, false, K, W, pi);
+	transpose_units(old, old_inverse, block, K, W, transposed);
+	routing_softmax(t, transposed, unit, own_centre, false, K, W, pi);
 	transpose_rows(dm, block, K * W, transposed);
 	for (int j = 0; j < K; j++)
 	{
@@ -503,7 +601,12 @@ neighbour_block_backward(const RoutingTask *t, const Block *block, const float *
 	}
 	add_weighted_rows(dz, dm, block, fused, K, W);
 	routing_softmax_backward(t, pi, dp, own_centre, K, ds);
-	add_similarity_gradient(dz, old, block, ds, own_centre, false, K, W);
+	if (old_inverse != NULL)
+	{
+		block_inverses(old_inverse, block, K, inverse);
+		scale_similarity_gradient(ds, inverse, false, own_centre, K);
+	}
+	add_similarity_gradient(unit_gradient, old, block, ds, own_centre, false, K, W);
 }
 
 /* Routing weights taken as constants: only the last round's weighted sum sends back. */
@@ -524,7 +627,11 @@ backward_neighbour(const RoutingTask *t, int32_t u, const bool own_centre, const
 {
 	const float *z = t->mapped + (int64_t) u * (K * W);
 	float	   *dz = t->mapped_gradient + (int64_t) u * (K * W);
+	float		unit[KERNEL_MAX_WIDTH];
+	float	   *unit_gradient = t->unit_gradient == NULL ? dz : t->unit_gradient + (int64_t) u * (K * W);
 
+	if (t->full_gradient)
+		unit_row(t->mapped, t->inverse_lengths, u, unit, K, W);
 	for (int64_t e = t->offsets[u]; e < t->offsets[u + 1]; e += L)
 	{
 		Block		block;
@@ -539,8 +646,9 @@ backward_neighbour(const RoutingTask *t, int32_t u, const bool own_centre, const
 			continue;
 		}
 		for (int round = 0; round < t->rounds; round++)
-			neighbour_block_backward(t, &block, z, round == 0 ? t->start : t->centres[round - 1],
-									 t->sum_gradients[round], dz, own_centre, K, W);
+			neighbour_block_backward(t, &block, z, unit, round == 0 ? t->start : t->centres[round - 1],
+									 round == 0 ? t->start_inverse : NULL,
+									 t->sum_gradients[round], dz, unit_gradient, own_centre, K, W);
 	}
 }
 

@@ -219,6 +219,33 @@ kernel_normalise_backward(const float *unit, const float *lengths,
 	}
 }
 
+static void
+kernel_inverse_lengths(const float *rows, float *inverse, int64_t n, int factors, int sub_width)
+{
+	for (int64_t i = 0; i < n * factors; i++)
+	{
+		float		length = sqrtf(kernel_dot(rows + i * sub_width, rows + i * sub_width, sub_width));
+
+		inverse[i] = length > SMALLEST_LENGTH ? 1 / length : 0;
+	}
+}
+
+static void
+kernel_unit_backward(const float *rows, const float *inverse, const float *unit_gradient,
+					 float *gradient, int64_t n, int factors, int sub_width)
+{
+	for (int64_t i = 0; i < n * factors; i++)
+	{
+		const float *row = rows + i * sub_width;
+		const float *g = unit_gradient + i * sub_width;
+		float	   *out = gradient + i * sub_width;
+		float		along = inverse[i] * inverse[i] * kernel_dot(row, g, sub_width);
+
+		for (int d = 0; d < sub_width; d += L)
+			store(out + d, load(out + d) + (load(g + d) - all(along) * load(row + d)) * all(inverse[i]));
+	}
+}
+
 #include "core/kernels_routing.h"
 #include "core/kernels_attention.h"
 
@@ -334,6 +361,8 @@ const Kernels KERNEL_TABLE = {
 	.entry_dots = kernel_entry_dots,
 	.normalise = kernel_normalise,
 	.normalise_backward = kernel_normalise_backward,
+	.inverse_lengths = kernel_inverse_lengths,
+	.unit_backward = kernel_unit_backward,
 	.routing_forward = kernel_routing_forward,
 	.routing_backward_centre = kernel_routing_backward_centre,
 	.routing_backward_neighbour = kernel_routing_backward_neighbour,

@@ -21,20 +21,34 @@ layer_input(const Network *network, int l)
 	return l == 0 ? network->h0 : network->layers[l - 1].output;
 }
 
-/* Routing brings z to unit length; with the identity mapping only h0 needs it. */
+/* What the centres of a layer start from. */
+static const float *
+start_rows(const Network *network, int l)
+{
+	return l == 0 ? network->layers[0].z : layer_input(network, l);
+}
+
+/* Routing brings z to unit length unless lengths are kept; with the identity mapping only
+ * h0 needs it. */
 static bool
 normalises(const Network *network, int l)
 {
-	return network->options->routing != ROUTING_OFF && (l == 0 || network->linear_mapping);
+	return network->options->routing != ROUTING_OFF && !network->options->keep_lengths &&
+		(l == 0 || network->linear_mapping);
 }
 
 static CoreStatus
-open_routing(Network *network, LayerState *layer, Arena *arena, bool for_training)
+open_routing(Network *network, int l, Arena *arena, bool for_training)
 {
 	const EncoderOptions *options = network->options;
+	LayerState *layer = &network->layers[l];
 	size_t		nodes = network->graph->n_nodes;
 	bool		full = for_training && options->full_gradient;
 
+	if (options->keep_lengths)
+		layer->inverse_lengths = layer->start_inverse = arena_floats(arena, nodes * options->factors);
+	if (options->keep_lengths && layer->z != start_rows(network, l))
+		layer->start_inverse = arena_floats(arena, nodes * options->factors);
 	for (int t = 0; t < options->routing_iterations; t++)
 	{
 		bool		last = t == options->routing_iterations - 1;
@@ -70,7 +84,7 @@ layer_open(Network *network, int l, Arena *arena, bool for_training)
 		layer->other = arena_floats(arena, nodes * network->attention_width);
 	}
 	if (routing)
-		return open_routing(network, layer, arena, for_training);
+		return open_routing(network, l, arena, for_training);
 	layer->output = arena_floats(arena, nodes * network->width);
 	return network->core->status;
 }
@@ -95,6 +109,16 @@ typedef struct LayerTask
 	void	   *task;			/* RoutingTask, GatherTask or AttentionTask of the step */
 } LayerTask;
 
+/* 1 / length of the sub-vectors of a range of rows, when it is wanted. */
+static void
+measure_lengths(const Network *network, const float *rows, float *inverse, int32_t first, int32_t last)
+{
+	if (inverse != NULL)
+		network->kernels->inverse_lengths(rows + (size_t) first * network->width,
+										  inverse + (size_t) first * network->options->factors,
+										  last - first, network->options->factors, network->sub_width);
+}
+
 /* z = unit sub-vectors of leaky ReLU(W h + b), or of h itself. */
 static void
 map_nodes(const Network *network, void *argument, int32_t first, int32_t last, int64_t shard)
@@ -116,6 +140,9 @@ map_nodes(const Network *network, void *argument, int32_t first, int32_t last, i
 		network->kernels->normalise(input + start, layer->z + start,
 									layer->z_lengths + (size_t) first * network->options->factors,
 									last - first, network->options->factors, network->sub_width);
+	measure_lengths(network, layer->z, layer->inverse_lengths, first, last);
+	if (layer->start_inverse != layer->inverse_lengths)
+		measure_lengths(network, start_rows(network, l), layer->start_inverse, first, last);
 }
 
 static CoreStatus
@@ -130,9 +157,9 @@ mapping_forward(Network *network, int l)
 		if (dense_forward(&product) != CORE_OK)
 			return network->core->status;
 	}
-	if (!network->linear_mapping && !normalises(network, l))
-		return CORE_OK;
-	return network_over_nodes(network, map_nodes, &task);
+	if (network->linear_mapping || normalises(network, l) || network->layers[l].inverse_lengths != NULL)
+		return network_over_nodes(network, map_nodes, &task);
+	return CORE_OK;
 }
 
 /* In z_gradient: from the gradient of z to that of W h + b (or of h). */
@@ -146,6 +173,11 @@ unmap_nodes(const Network *network, void *argument, int32_t first, int32_t last,
 	float	   *gradient = network->z_gradient;
 
 	(void) shard;
+	if (network->z_unit_gradient != NULL)
+		network->kernels->unit_backward(layer->z + start,
+										layer->inverse_lengths + (size_t) first * network->options->factors,
+										network->z_unit_gradient + start, gradient + start, last - first,
+										network->options->factors, network->sub_width);
 	if (normalises(network, l))
 		network->kernels->normalise_backward(layer->z + start,
 											 layer->z_lengths + (size_t) first * network->options->factors,
@@ -154,6 +186,24 @@ unmap_nodes(const Network *network, void *argument, int32_t first, int32_t last,
 	if (network->linear_mapping)
 		for (size_t i = start; i < end; i++)
 			gradient[i] *= layer->z[i] > 0 ? 1 : LEAKY_SLOPE;	/* z keeps the sign */
+}
+
+/* The gradient of what the centres started from is the input's. */
+static void
+add_start_gradient(const Network *network, int l, int32_t first, int32_t last)
+{
+	const float *inverse = network->layers[l].start_inverse;
+	size_t		start = (size_t) first * network->width;
+	float	   *gradient = network->layer_gradient + start;
+
+	if (inverse == NULL)
+		network->kernels->add_scaled(gradient, network->start_gradient + start, 1,
+									 (last - first) * network->width);
+	else
+		network->kernels->unit_backward(start_rows(network, l) + start,
+										inverse + (size_t) first * network->options->factors,
+										network->start_gradient + start, gradient, last - first,
+										network->options->factors, network->sub_width);
 }
 
 /* The input's gradient starts with the read-out's share of it, when it has one, ... */
@@ -172,8 +222,7 @@ start_input_gradient(const Network *network, void *argument, int32_t first, int3
 	else
 		memset(network->layer_gradient + start, 0, bytes);
 	if (network->start_gradient != NULL && l > 0)
-		network->kernels->add_scaled(network->layer_gradient + start, network->start_gradient + start,
-									 1, (last - first) * network->width);
+		add_start_gradient(network, l, first, last);
 	if (!network->linear_mapping)
 		network->kernels->add_scaled(network->layer_gradient + start, network->z_gradient + start,
 									 1, (last - first) * network->width);
@@ -186,7 +235,7 @@ mapping_backward(Network *network, int l)
 	LayerTask	task = {l, NULL};
 	Dense		product;
 
-	if (network->linear_mapping || normalises(network, l))
+	if (network->linear_mapping || normalises(network, l) || network->z_unit_gradient != NULL)
 		if (network_over_nodes(network, unmap_nodes, &task) != CORE_OK)
 			return network->core->status;
 	if (network_over_nodes(network, start_input_gradient, &task) != CORE_OK)
@@ -326,14 +375,16 @@ routing_task(Network *network, int l)
 		.rounds = options->routing_iterations,
 		.own_centre = options->routing == ROUTING_OWN_CENTRE,
 		.inverse_temperature = 1 / options->routing_temperature,
+		.last_scale = options->keep_lengths ? 1 / (1 + options->neighbour_scale) : 0,
 		.weights = entry_weights(network, l),
 		.symmetric_weights = options->attention != ATTENTION_ADDITIVE,
 		.left = network->node_scale, .right = network->neighbour_scale,
-		.mapped = layer->z,
-		.start = l == 0 ? layer->z : layer_input(network, l),
+		.mapped = layer->z, .inverse_lengths = layer->inverse_lengths,
+		.start = start_rows(network, l), .start_inverse = layer->start_inverse,
 		.first_weights = layer->first_weights,
 		.full_gradient = options->full_gradient,
 		.centre_gradient = network->layer_gradient, .mapped_gradient = network->z_gradient,
+		.unit_gradient = network->z_unit_gradient,
 		.start_gradient = l == 0 ? NULL : network->start_gradient,
 		.weight_gradient = network->weight_gradient,
 	};

@@ -260,6 +260,8 @@ open_backward(Network *network, Arena *arena)
 			network->sum_gradients[t] = arena_floats(arena, rows);
 	if (routing && network->linear_mapping && options->full_gradient)
 		network->start_gradient = arena_floats(arena, rows);
+	if (routing && options->keep_lengths && options->full_gradient)
+		network->z_unit_gradient = arena_floats(arena, rows);
 	if (additive)
 	{
 		size_t		attention_rows = (size_t) network->graph->n_nodes * network->attention_width;

@@ -36,6 +36,8 @@ typedef struct LayerState
 {
 	float	   *z;				/* mapped rows; may be the previous layer's output itself */
 	float	   *z_lengths;		/* node x factor, before normalising; NULL when z is not normalised */
+	float	   *inverse_lengths;	/* node x factor: of z, when its lengths are kept */
+	float	   *start_inverse;	/* the same of what the centres start from; may be that of z */
 	float	   *centres[KERNEL_MAX_ROUNDS];
 	float	   *norms[KERNEL_MAX_ROUNDS];
 	float	   *first_weights;	/* entry x factor */
@@ -81,6 +83,7 @@ typedef struct Network
 	float	   *layer_gradient; /* gradient of one layer's output, then of its input */
 	float	   *z_gradient;
 	float	   *start_gradient;
+	float	   *z_unit_gradient;	/* lengths kept, full gradient */
 	float	   *sum_gradients[KERNEL_MAX_ROUNDS];
 	float	   *weight_gradient;	/* entry */
 	float	   *own_gradient;

@@ -65,6 +65,7 @@ json_options(EncoderOptions *options, Option *table)
 		CHOICE_OPTION(attention, attention_words),
 		INT_OPTION(attention_width),
 		FLOAT_OPTION(neighbour_scale),
+		BOOL_OPTION(keep_lengths),
 		CHOICE_OPTION(mapping, mapping_words),
 		BOOL_OPTION(layer_mean),
 		BOOL_OPTION(full_gradient),

@@ -53,6 +53,7 @@ typedef struct Configuration
 	MappingRule mapping;
 	FeatureCase features;
 	bool		layer_mean;
+	bool		keep_lengths;
 	LossRule	loss;
 	bool		weighted;
 	int			rounds;
@@ -214,6 +215,7 @@ set_options(Case *c, const Configuration *configuration, const Size *size)
 	c->options.neighbour_scale = 1.5f;
 	c->options.mapping = configuration->mapping;
 	c->options.layer_mean = configuration->layer_mean;
+	c->options.keep_lengths = configuration->keep_lengths;
 	c->options.full_gradient = !configuration->stopped;
 	c->options.id_embeddings = configuration->features < USER_FEATURES_NO_IDS;
 	c->options.loss = configuration->loss;
@@ -432,10 +434,10 @@ group_error(Case *c, const Group *group, bool along_gradient, uint64_t seed)
 static void
 print_configuration(const Configuration *k, const Group *group, double error)
 {
-	print_message("%s layer %d: error %.4f; routing %d attention %d mapping %d features %d layer_mean %d "
+	print_message("%s layer %d: error %.4f; routing %d attention %d mapping %d features %d layer_mean %d keep_lengths %d "
 				  "loss %d weighted %d rounds %d layers %d factors %d part %d stopped %d portable %d\n",
 				  group->name, group->layer, error, k->routing, k->attention, k->mapping, k->features,
-				  k->layer_mean, k->loss, k->weighted, k->rounds, k->layers, k->shape.factors,
+				  k->layer_mean, k->keep_lengths, k->loss, k->weighted, k->rounds, k->layers, k->shape.factors,
 				  k->shape.part, k->stopped, k->portable);
 }
 
@@ -505,7 +507,7 @@ every_pair_of_rules(void **state)
 			.layer_mean = i / 18 / FEATURE_CASES % 2,
 			.loss = i / 36 / FEATURE_CASES % 2, .weighted = i / 72 / FEATURE_CASES % 2,
 			.rounds = 1 + turn % 3, .layers = 1 + turn / 3 % 3,
-			.shape = shapes[turn / 9 % SMALL_SHAPES], .portable = turn >> 63,
+			.shape = shapes[turn / 9 % SMALL_SHAPES], .keep_lengths = turn >> 62 & 1, .portable = turn >> 63,
 		};
 
 		sweep_configuration(&sweep, &configuration, i);
@@ -529,7 +531,7 @@ every_shape(void **state)
 			.rounds = 1 + i / 18 % 3, .layers = 1 + turn % (i / 54 < SMALL_SHAPES ? 3 : 2),
 			.shape = shapes[i / 54],
 			.features = turn / 3 % FEATURE_CASES, .layer_mean = turn >> 60 & 1,
-			.loss = turn >> 61 & 1, .weighted = turn >> 62 & 1, .portable = turn >> 63,
+			.keep_lengths = turn >> 59 & 1, .loss = turn >> 61 & 1, .weighted = turn >> 62 & 1, .portable = turn >> 63,
 		};
 
 		sweep_configuration(&sweep, &configuration, i);

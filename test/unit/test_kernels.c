@@ -458,7 +458,7 @@ normalise_backward_is_the_projection(void **state)
 static double
 plain_score(const AttentionTask *t, int32_t v, int64_t e)
 {
-	double		sum = t->entry_weights == NULL ? 0 : log(t->entry_weights[e] + 1e-6);
+	double		sum = t->entry_weights == NULL ? 0 : log(t->entry_weights[e]);
 
 	for (int d = 0; d < t->width; d++)
 		sum += t->nu[d] * tanh(t->own[v * t->width + d] + t->other[t->neighbours[e] * t->width + d]);
