@@ -129,12 +129,12 @@ run_step(Training *training)
 
 	if (loss_choose(&training->loss, position->epoch, first, (int) (last - first)) != CORE_OK)
 		return training->core->status;
-	network_hide(&training->network, training->loss.entries, training->loss.count);
+	network_hide_edges(&training->network, training->loss.entries, training->loss.count);
 	if (network_forward(&training->network) != CORE_OK ||
 		loss_step(&training->loss, &sum) != CORE_OK ||
 		network_backward(&training->network) != CORE_OK)
 		return training->core->status;
-	network_show(&training->network, training->loss.entries, training->loss.count);
+	network_show_edges(&training->network, training->loss.entries, training->loss.count);
 	if (optimizer_step(&training->optimizer, learning_rate_at(training, progress)) != CORE_OK)
 		return training->core->status;
 	position->loss_sum += sum;

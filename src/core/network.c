@@ -341,7 +341,7 @@ set_weight(Network *network, int64_t entry, float weight)
 }
 
 void
-network_hide(Network *network, const int64_t *entries, int n)
+network_hide_edges(Network *network, const int64_t *entries, int n)
 {
 	if (network->shown_weights == NULL)
 		return;
@@ -350,7 +350,7 @@ network_hide(Network *network, const int64_t *entries, int n)
 }
 
 void
-network_show(Network *network, const int64_t *entries, int n)
+network_show_edges(Network *network, const int64_t *entries, int n)
 {
 	const float *weights = network->graph->weights;
 

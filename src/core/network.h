@@ -104,8 +104,8 @@ extern CoreStatus network_open(Network *network, Core *core, Arena *arena, const
  * Leave the edges of `n` entries out of propagation, or take them in again.  Nothing
  * happens when the options do not ask for it or the network is not for training.
  */
-extern void network_hide(Network *network, const int64_t *entries, int n);
-extern void network_show(Network *network, const int64_t *entries, int n);
+extern void network_hide_edges(Network *network, const int64_t *entries, int n);
+extern void network_show_edges(Network *network, const int64_t *entries, int n);
 
 /* Fill `unit` from the parameters. */
 extern CoreStatus network_forward(Network *network);

@@ -234,7 +234,7 @@ batch_loss(Case *c)
 
 	c->loss.step = 3;			/* always the same negatives */
 	assert_int_equal(loss_choose(&c->loss, 1, 2, c->count), CORE_OK);
-	network_hide(&c->network, c->loss.entries, c->count / 2);
+	network_hide_edges(&c->network, c->loss.entries, c->count / 2);
 	assert_int_equal(network_forward(&c->network), CORE_OK);
 	assert_int_equal(loss_step(&c->loss, &sum), CORE_OK);
 	return sum / c->count;

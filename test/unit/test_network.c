@@ -93,13 +93,13 @@ check_hiding(RoutingRule routing, AttentionRule attention, bool weighted)
 	assert_true(follows(&c, user, object));
 	assert_true(follows(&c, object, user));
 
-	network_hide(&c.network, &entry, 1);
+	network_hide_edges(&c.network, &entry, 1);
 	assert_int_equal(network_forward(&c.network), CORE_OK);
 	assert_false(follows(&c, user, object));
 	assert_false(follows(&c, object, user));
 	assert_true(follows(&c, user, c.graph.neighbours[entry - 1]));
 
-	network_show(&c.network, &entry, 1);
+	network_show_edges(&c.network, &entry, 1);
 	assert_int_equal(network_forward(&c.network), CORE_OK);
 	assert_memory_equal(before, c.network.unit,
 						(size_t) c.graph.n_nodes * c.network.width * sizeof(float));
@@ -128,7 +128,7 @@ all_edges_may_be_hidden(void **state)
 
 			open_case(&c, routing, attention, false);
 			for (int64_t e = 0; e < c.graph.n_edges; e++)
-				network_hide(&c.network, &e, 1);
+				network_hide_edges(&c.network, &e, 1);
 			assert_int_equal(network_forward(&c.network), CORE_OK);
 			for (size_t i = 0; i < (size_t) c.graph.n_nodes * c.network.width; i++)
 				assert_true(isfinite(c.network.unit[i]));
