@@ -13,7 +13,7 @@ CREATE TABLE first_training AS SELECT * FROM behavpred.train_target('t1');
 
 -- The test part of the training: what train_target() said, now with intervals and baselines.
 SELECT e.metric, e.at, abs(e.value - t.value) < 1e-6 AS as_trained, e.low <= e.value AND e.value <= e.high AS within,
-       e.high > e.low AS width, e.basis
+       e.high > e.low OR e.value = 0 AS width, e.basis
 FROM behavpred.evaluate('t1') e, first_training f,
      LATERAL (VALUES ('auc', f.auc), ('pr_auc', f.pr_auc), ('log_loss', f.log_loss), ('ece', f.ece), ('lift', f.lift_at_1pct)) AS t (metric, value)
 WHERE e.metric = t.metric AND coalesce(e.at, 0.01) = 0.01 ORDER BY e.metric;

@@ -30,7 +30,7 @@ FROM behavpred.runs WHERE graph = 'target_graph' AND target IS NULL ORDER BY run
 -- one object
 SELECT version, n_positive > 90 AS positives, n_negative > 200 AS negatives, auc > 0.7 AS auc,
        teacher_auc > 0.7 AS teacher, activity_auc IS NOT NULL AS activity,
-       lift_at_1pct > 0.5 AS lift, log_loss < 0.6 AS log_loss, ece < 0.2 AS ece, test_basis, deployed
+       pr_auc > 0.4 AS pr_auc, log_loss < 0.6 AS log_loss, ece < 0.2 AS ece, test_basis, deployed
 FROM behavpred.train_target('likes_5');
 
 -- probabilities tell the groups apart and refer to the population
