@@ -13,7 +13,7 @@ SELECT users_found FROM behavpred.create_graph('estimated', 'events');
 -- Counts are those of the training; nothing is written.
 SELECT users = 4000 AS users, objects = 1500 AS objects, edges = (SELECT count(*) FROM (SELECT DISTINCT user_id, object_id FROM events) e) AS edges,
   max_memory = pg_size_bytes('1GB') AS max_memory, fits, advice
-FROM behavpred.estimate('estimated');
+FROM behavpred.estimate('estimated', epochs => 1);
 SELECT count(*) FROM behavpred.runs WHERE graph = 'estimated';
 SELECT to_regclass('estimated_user_embedding');
 
