@@ -165,6 +165,7 @@ graph_training_result(const Training *training)
 	json_count(&json, "users", graph->n_users);
 	json_count(&json, "objects", graph->n_objects);
 	json_count(&json, "edges", graph->n_edges);
+	json_reader(&json, training->definition->apply_row_security);
 	json_count(&json, "width", result->width);
 	json_count(&json, "epochs_run", result->epochs_run);
 	json_count(&json, "best_epoch", result->best_epoch);

@@ -78,6 +78,7 @@ metrics_json(const TargetTraining *training)
 	json_count(&json, "training_negatives", quality->training_negatives);
 	json_count(&json, "test_positives", quality->test_positives);
 	json_count(&json, "test_negatives", quality->test_negatives);
+	json_reader(&json, training->graph->apply_row_security);
 	json_word(&json, "test_basis", quality->test_is_unseen ? "unseen" : "in_graph");
 	json_word(&json, "teacher", training->teacher_is_object ? "object" : "seeds");
 	json_number(&json, "auc", quality->auc);

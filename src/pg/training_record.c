@@ -7,6 +7,7 @@
 #include <math.h>
 
 #include "catalog/pg_type.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/float.h"
 #include "utils/json.h"
@@ -93,6 +94,14 @@ json_close(JsonText *json)
 {
 	appendStringInfoChar(&json->text, '}');
 	return json->text.data;
+}
+
+/* See training_record.h. */
+void
+json_reader(JsonText *json, bool apply_row_security)
+{
+	json_word(json, "read_as", GetUserNameFromId(GetUserId(), false));
+	json_word(json, "row_security", apply_row_security ? "apply" : "error");
 }
 
 /* Write a finished run. */

@@ -27,6 +27,9 @@ extern void json_word(JsonText *json, const char *name, const char *value);
 extern void json_words(JsonText *json, const char *name, int n, char **values);
 extern char *json_close(JsonText *json);
 
+/* As whom a training read its sources, and whether policies may have hidden rows from it. */
+extern void json_reader(JsonText *json, bool apply_row_security);
+
 /* One row of training_run; strings of JSON. */
 typedef struct TrainingRun
 {

@@ -109,6 +109,9 @@ $node->safe_psql('postgres', q{
 	($code, $output, $error) = $analyst->(q{SELECT n_positive + n_negative FROM behavpred.train_target('open')});
 	is($output, '267', 'with row_security => apply the open members are the candidates');
 
+	($code, $output, $error) = $analyst->(q{SELECT DISTINCT result ->> 'read_as', result ->> 'row_security' FROM behavpred.runs});
+	is($output, 'analyst|apply', 'which the runs record');
+
 	# somebody else's target
 	($code, $output, $error) = $analyst->(q{SELECT behavpred.train_target('likes_5')});
 	like($error, qr/ERROR:  target "likes_5" does not exist/, 'the target of another role is not seen');

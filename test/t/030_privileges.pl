@@ -194,10 +194,32 @@ foreach my $i (0 .. $#roles)
 		'what a trainer makes belongs to the owner');
 	is(as_role('graph_trainer', q{SELECT epochs_run FROM behavpred.train_graph('shop', dimension => 8, factors => 2, epochs => 1)}),
 		'1', 'a graph is trained by another role');
+	is(as_role('owner', q{SELECT result ->> 'read_as', result ->> 'row_security' FROM behavpred.runs ORDER BY run_id DESC LIMIT 1}),
+		'graph_trainer|error', 'its run tells who read the sources, and how');
 	is(as_role('owner', q{SELECT count(*) FROM behavpred.training_log}), '2', 'the owner sees its epochs');
 	($output, $error) = as_role('predictor', q{SELECT * FROM behavpred.train_target('likes_5')});
 	like($error, qr/DETAIL:  Its owner "owner" has granted you predict, this needs train/, 'a refusal says what is missing');
 	like($error, qr/HINT:  The owner can type: SELECT behavpred.grant_on\('target', 'likes_5', 'train', 'predictor'\)/, 'and how to get it');
+}
+
+# Procedures commit, so they stand outside the table above.
+{
+	my $run = q{CALL behavpred.run_graph('shop', dimension => 8, factors => 2, epochs => 1)};
+	my %refusal = (
+		graph_trainer => qr/^$/, trainer => qr/permission denied|is owned by/, graph_reader => qr/permission denied|is owned by/,
+		stranger      => qr/graph "shop" does not exist/, postgres => qr/graph "shop" is owned by "owner"/);
+
+	$node->safe_psql('postgres', 'GRANT EXECUTE ON ALL ROUTINES IN SCHEMA behavpred TO PUBLIC');
+	foreach my $role (sort keys %refusal)
+	{
+		my (undef, $error) = as_role($role, $run);
+
+		like($error, $refusal{$role}, "$role: run_graph");
+	}
+	my (undef, $error) = as_role('graph_trainer', q{CALL behavpred.run_targets('shop')});
+	is($error, '', 'graph_trainer: run_targets');
+	is(as_role('owner', q{SELECT count(*) > 0 FROM behavpred.runs WHERE owner <> 'owner'}), 'f', 'its runs belong to the owner');
+	is(as_role('owner', q{SELECT bool_and(status = 'done') FROM behavpred.runs}), 't', 'and are done');
 }
 
 # Tables that a training makes anew are as accessible as those before.
