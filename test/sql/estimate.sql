@@ -34,11 +34,11 @@ $$;
 
 SELECT arguments, bytes_ratio BETWEEN 0.8 AND 1.25 AS bytes, seconds_ratio BETWEEN 0.2 AND 5 AS seconds
 FROM unnest(ARRAY[
-  'epochs => 2',
+  'epochs => 2, batch_size => 5000',
   'epochs => 0',
-  'epochs => 2, dimension => 128, factors => 2, threads => 2',
+  'epochs => 2, batch_size => 5000, dimension => 128, factors => 2, threads => 2',
   'epochs => 2, batch_size => 20000, options => ''{"routing": "off", "layer_mean": true}''',
-  'epochs => 2, options => ''{"full_gradient": true, "attention": "additive"}''']) arguments, compare(arguments);
+  'epochs => 2, batch_size => 10000, options => ''{"full_gradient": true, "attention": "additive"}''']) arguments, compare(arguments);
 
 -- What does not fit is told with what would, and what is advised is right.
 SET behavpred.max_memory = '30MB';
