@@ -51,7 +51,7 @@ SELECT bool_and(falls) AS falls FROM (
   WHERE kind = 'interaction') AS ordered;
 -- Who likes what the target's users like is drawn to it by his directions, more than others.
 SELECT avg(directions) FILTER (WHERE u % 2 = 0) > avg(directions) FILTER (WHERE u % 2 = 1) + 0.5 AS told_apart
-FROM (SELECT u, sum(contribution) AS directions FROM generate_series(1, 100) u, behavpred.explain('t', u, interactions => 0)
+FROM (SELECT u, sum(contribution) AS directions FROM generate_series(1, 100, 3) u, behavpred.explain('t', u, interactions => 0)
       WHERE kind = 'factor' GROUP BY u) AS parts;
 
 -- Keys of any type; nobody, and what cannot be.

@@ -41,12 +41,12 @@ SELECT * FROM behavpred.similar_objects('far', 'o1'::text);
 -- recommend_all() is recommend() for all.
 CREATE TABLE everything AS SELECT * FROM behavpred.recommend_all('near', k => 5);
 SELECT count(*) AS rows, count(DISTINCT user_key) AS users FROM everything;
-SELECT count(*) AS differ FROM everything e FULL JOIN
-  (SELECT u::text AS user_key, r.* FROM generate_series(1, 400) u, behavpred.recommend('near', u, k => 5) r) AS one_by_one
+SELECT count(*) AS differ FROM (SELECT * FROM everything WHERE user_key::int % 8 = 1) e FULL JOIN
+  (SELECT u::text AS user_key, r.* FROM generate_series(1, 400, 8) u, behavpred.recommend('near', u, k => 5) r) AS one_by_one
   USING (user_key, rank, object_key, score) WHERE e IS NULL OR one_by_one IS NULL;
 SELECT count(*) AS seen FROM everything JOIN events ON user_id = user_key::int AND events.object_id = object_key;
-SELECT count(*) AS differ FROM behavpred.recommend_all('near', k => 3, exclude_seen => false) e FULL JOIN
-  (SELECT u::text AS user_key, r.* FROM generate_series(1, 400) u, behavpred.recommend('near', u, k => 3, exclude_seen => false) r) AS one_by_one
+SELECT count(*) AS differ FROM (SELECT * FROM behavpred.recommend_all('near', k => 3, exclude_seen => false) WHERE user_key::int % 8 = 1) e FULL JOIN
+  (SELECT u::text AS user_key, r.* FROM generate_series(1, 400, 8) u, behavpred.recommend('near', u, k => 3, exclude_seen => false) r) AS one_by_one
   USING (user_key, rank, object_key, score) WHERE e IS NULL OR one_by_one IS NULL;
 -- Users of a relation; other threads; the order of the tables' rows; more places than objects.
 CREATE TABLE some_users AS SELECT u AS user_id FROM generate_series(10, 30) u UNION ALL VALUES (10), (100000);
