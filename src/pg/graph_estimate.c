@@ -26,7 +26,7 @@ PG_FUNCTION_INFO_V1(behavpred_estimate);
 
 /*
  * Writing is the one part that cannot be tried: a row with its place in the index, and each
- * number of the vector.  Measured with 100,000 rows and dimensions of 16 to 256.
+ * number of the vector.  A guess of the right size, small beside the training.
  */
 #define SECONDS_FOR_ROW 3e-6
 #define SECONDS_FOR_NUMBER 15e-9

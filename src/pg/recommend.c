@@ -13,7 +13,6 @@
 #include "pg/embedding_storage.h"
 #include "pg/keys.h"
 #include "pg/reader.h"
-#include "pg/result_rows.h"
 #include "pg/selection.h"
 #include "pg/user_objects.h"
 
@@ -80,25 +79,6 @@ rank_objects(Recommendation *recommendation, int k)
 }
 
 static void
-return_rows(FunctionCallInfo fcinfo, const Recommendation *recommendation)
-{
-	ResultRows	rows = result_rows_open(fcinfo);
-
-	for (int64 i = 0; i < recommendation->selection.n; i++)
-	{
-		const ScoredKey *entry = &recommendation->selection.entries[i];
-		Key			key = selection_key(&recommendation->selection, entry);
-		Datum		values[] = {
-			Int32GetDatum(i + 1),
-			CStringGetTextDatum(key_to_text(recommendation->key_type, &key)),
-			Float8GetDatum(entry->score)
-		};
-
-		result_rows_add(&rows, values, NULL);
-	}
-}
-
-static void
 check_k(int k)
 {
 	if (k < 1 || k > MOST_OBJECTS)
@@ -141,7 +121,7 @@ behavpred_recommend(PG_FUNCTION_ARGS)
 			user_objects_read(graph, user, &recommendation.seen);
 		rank_objects(&recommendation, k);
 	}
-	return_rows(fcinfo, &recommendation);
+	selection_return(fcinfo, &recommendation.selection, recommendation.key_type);
 	bridge_close(recommendation.core);
 	return (Datum) 0;
 }

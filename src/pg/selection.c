@@ -12,8 +12,11 @@
 #include <math.h>
 
 #include "miscadmin.h"
+#include "utils/builtins.h"
 
 #include "pg/bridge.h"
+#include "pg/keys.h"
+#include "pg/result_rows.h"
 #include "pg/selection.h"
 
 #define LEAST_CAPACITY 65536
@@ -157,4 +160,24 @@ selection_add(Selection *selection, const Key *key, double score)
 	entry->integer = selection->kind == KEY_INTEGER ? key->integer : keep_bytes(selection, key);
 	entry->length = selection->kind == KEY_INTEGER ? 0 : (int32) key->length;
 	selection->n++;
+}
+
+/* See selection.h. */
+void
+selection_return(FunctionCallInfo fcinfo, const Selection *selection, Oid key_type)
+{
+	ResultRows	rows = result_rows_open(fcinfo);
+
+	for (int64 i = 0; i < selection->n; i++)
+	{
+		const ScoredKey *entry = &selection->entries[i];
+		Key			key = selection_key(selection, entry);
+		Datum		values[] = {
+			Int32GetDatum(i + 1),
+			CStringGetTextDatum(key_to_text(key_type, &key)),
+			Float8GetDatum(entry->score)
+		};
+
+		result_rows_add(&rows, values, NULL);
+	}
 }

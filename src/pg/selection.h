@@ -7,6 +7,8 @@
 
 #include "postgres.h"
 
+#include "fmgr.h"
+
 #include "core/dictionary.h"
 
 /* One scored key; a byte key stands in the pool. */
@@ -41,5 +43,8 @@ extern void selection_finish(Selection *selection, int64 limit);
 
 /* The key of an entry; its bytes point into the pool. */
 extern Key	selection_key(const Selection *selection, const ScoredKey *entry);
+
+/* Return the selection as rows of (rank int, key text, score float8). */
+extern void selection_return(FunctionCallInfo fcinfo, const Selection *selection, Oid key_type);
 
 #endif

@@ -18,7 +18,6 @@
 #include "pg/embedding_storage.h"
 #include "pg/keys.h"
 #include "pg/reader.h"
-#include "pg/result_rows.h"
 #include "pg/selection.h"
 #include "pg/vector_layout.h"
 
@@ -85,25 +84,6 @@ compare_all(Comparing *comparing, Arena *arena, bool of_objects, int k)
 	selection_finish(&comparing->selection, k);
 }
 
-static void
-return_nodes(FunctionCallInfo fcinfo, const Comparing *comparing)
-{
-	ResultRows	rows = result_rows_open(fcinfo);
-
-	for (int64 i = 0; i < comparing->selection.n; i++)
-	{
-		const ScoredKey *entry = &comparing->selection.entries[i];
-		Key			key = selection_key(&comparing->selection, entry);
-		Datum		values[] = {
-			Int32GetDatum(i + 1),
-			CStringGetTextDatum(key_to_text(comparing->key_type, &key)),
-			Float8GetDatum(entry->score)
-		};
-
-		result_rows_add(&rows, values, NULL);
-	}
-}
-
 /* (graph, key, k): no rows for a node that the graph does not know. */
 static Datum
 similar_nodes(FunctionCallInfo fcinfo, bool of_objects)
@@ -135,7 +115,7 @@ similar_nodes(FunctionCallInfo fcinfo, bool of_objects)
 		comparing.layout = vector_layout_read(comparing.graph, width);
 		compare_all(&comparing, &arena, of_objects, k);
 	}
-	return_nodes(fcinfo, &comparing);
+	selection_return(fcinfo, &comparing.selection, comparing.key_type);
 	bridge_close(core);
 	return (Datum) 0;
 }
