@@ -62,9 +62,9 @@ training_open(Training *training, Core *core, Arena *arena, const Graph *graph,
 		(loss_open(&training->loss, arena, &training->network) != CORE_OK ||
 		 optimizer_open(&training->optimizer, arena, &training->network) != CORE_OK))
 		return core->status;
-	if (training->holdout.n_edges > 0)
+	if (training->holdout.n_edges > 0 && options->epochs > 1)
 		training->best_parameters = arena_floats(arena, training->network.layout.total);
-	training->vectors = arena_floats(arena, (size_t) graph->n_nodes * training->width);
+	training->vectors = training->network.z_gradient;
 	return core->status;
 }
 
@@ -241,41 +241,44 @@ check_vectors(Training *training)
 	return CORE_OK;
 }
 
-/* The kept parameters' vectors and their calibration. */
-static CoreStatus
-finish(Training *training)
+/* Go back to the kept parameters, and give up what only steps need. */
+static void
+end_learning(Training *training)
 {
-	EncoderResult *result = &training->result;
+	const EncoderResult *result = &training->result;
+	Optimizer  *optimizer = &training->optimizer;
 
 	if (training->best_parameters != NULL && result->best_epoch > 0 &&
 		result->best_epoch < result->epochs_run)
 		memcpy(training->network.parameters, training->best_parameters,
 			   training->network.layout.total * sizeof(float));
-	if (propagate_and_store(training) != CORE_OK ||
+	arena_release(training->arena, training->best_parameters);
+	arena_release(training->arena, optimizer->first_moment);
+	arena_release(training->arena, optimizer->second_moment);
+	training->best_parameters = optimizer->first_moment = optimizer->second_moment = NULL;
+}
+
+/* The kept parameters' vectors, in the caller's arena, and their calibration. */
+static CoreStatus
+finish(Training *training, Arena *arena)
+{
+	EncoderResult *result = &training->result;
+
+	end_learning(training);
+	training->vectors = arena_floats(arena, (size_t) training->graph->n_nodes * training->width);
+	if (training->vectors == NULL || propagate_and_store(training) != CORE_OK ||
 		activity_fill(training->core, &training->training_graph, training->options.seed,
 					  training->vectors, training->width) != CORE_OK ||
 		check_vectors(training) != CORE_OK)
 		return training->core->status;
 	result->width = training->width;
+	result->vectors = training->vectors;
 	result->n_validation = training->holdout.n_edges;
 	result->n_shielded = training->holdout.n_shielded;
 	result->target_fraction = training->holdout.target_fraction;
 	return holdout_calibrate(&training->holdout, training->arena, training->graph,
 							 training->vectors, training->width, training->options.seed,
 							 &result->scale, &result->offset);
-}
-
-/* Copy the vectors to the caller's arena before the training's own is closed. */
-static void
-hand_over(Training *training, Arena *arena, EncoderResult *result)
-{
-	size_t		n = (size_t) training->graph->n_nodes * training->width;
-	float	   *vectors = arena_floats(arena, n);
-
-	if (vectors != NULL)
-		memcpy(vectors, training->vectors, n * sizeof(float));
-	*result = training->result;
-	result->vectors = vectors;
 }
 
 EncoderTraining *
@@ -319,8 +322,8 @@ CoreStatus
 encoder_finish(EncoderTraining *training, Arena *arena, EncoderResult *result)
 {
 	core_start_workers(training->core);
-	if (finish(training) == CORE_OK)
-		hand_over(training, arena, result);
+	if (finish(training, arena) == CORE_OK)
+		*result = training->result;
 	core_stop_workers(training->core);
 	return training->core->status;
 }

@@ -26,12 +26,14 @@ typedef struct Sizes
 	double		edges;
 	double		held_out;		/* edges */
 	double		width;			/* of a row of the network */
+	double		stored_width;	/* of a vector as it is stored */
 	double		attention_width;
 	int			features[2];	/* columns of users and objects */
 	int			threads;
 	bool		weighted;
 	bool		routing;
 	bool		linear;			/* mapping */
+	bool		has_ids;
 	bool		training;		/* at least one epoch */
 } Sizes;
 
@@ -66,10 +68,9 @@ holdout_bytes(const Sizes *s)
 static double
 parameter_count(const Sizes *s)
 {
-	bool		any_features = s->features[0] + s->features[1] > 0;
 	double		count = s->objects;
 
-	if (s->options->id_embeddings || !any_features)
+	if (s->has_ids)
 		count += s->nodes * s->width;
 	for (int side = 0; side < 2; side++)
 		if (s->features[side] > 0)
@@ -112,10 +113,14 @@ backward_count(const Sizes *s)
 	const EncoderOptions *options = s->options;
 	double		rows = s->nodes * s->width;
 	double		partial = 0;
-	double		count = 4 * rows;
+	double		count = s->nodes * fmax(s->width, s->stored_width);	/* of z, or stored vectors */
 
-	if (s->routing)
-		count += (options->full_gradient ? options->routing_iterations : 1) * rows;
+	if (!s->has_ids)
+		count += rows;			/* of a layer's output */
+	if (options->layer_mean)
+		count += rows;
+	if (s->routing && options->full_gradient)
+		count += (options->routing_iterations - 1) * rows;
 	if (s->routing && s->linear && options->full_gradient)
 		count += rows;
 	if (s->routing && options->keep_lengths && options->full_gradient)
@@ -152,8 +157,11 @@ static double
 network_bytes(const Sizes *s)
 {
 	double		rows = s->nodes * s->width;
-	double		count = parameter_count(s) + rows + 3 * s->nodes;
+	double		count = parameter_count(s) + 3 * s->nodes;
+	bool		in_place = !s->routing || s->options->keep_lengths || !s->training;
 
+	if (s->options->layer_mean || !in_place)
+		count += rows;			/* unit vectors beside the last layer's output */
 	if (s->features[0] + s->features[1] > 0)
 		count += rows;			/* h0 */
 	for (int l = 0; l < s->options->layers; l++)
@@ -165,24 +173,25 @@ network_bytes(const Sizes *s)
 	return 4 * count;
 }
 
-/* What comes after the network: the start, which is closed again, or the training's rest. */
+/* What comes after the network: the start, which is closed again, then the steps with their
+ * validation, then the end, which has given up the moments and the best parameters. */
 static double
 later_bytes(const Sizes *s)
 {
-	bool		has_ids = s->options->id_embeddings || s->features[0] + s->features[1] == 0;
-	int			width = s->options->dimension + ENCODER_EXTRA_NUMBERS;
-	double		vectors = 4 * s->nodes * width;
-	double		activity = (double) activity_scratch_bytes((int64_t) s->objects, width, s->threads);
+	double		loss = s->training ? loss_bytes(s) : 0;
+	double		activity = (double) activity_scratch_bytes((int64_t) s->objects, (int) s->stored_width, s->threads);
 	double		calibration = 2 * (4 + 8) * fmin(s->held_out > 0 ? s->held_out : s->edges, CALIBRATION_EDGES);
-	double		ranking = s->held_out > 0 ? (double) ranking_scratch_bytes(s->threads) : 0;
+	double		end = loss + 4 * s->nodes * s->stored_width + fmax(calibration, activity);
 	double		start = 0;
-	double		rest = vectors;
+	double		steps = 0;
 
-	if (s->options->spectral_start && has_ids)
+	if (s->options->spectral_start && s->has_ids)
 		start = spectral_bytes(s->options->dimension, (int64_t) s->users, (int64_t) s->objects);
 	if (s->training)
-		rest += loss_bytes(s) + 4 * parameter_count(s) * (s->held_out > 0 ? 3 : 2);
-	return fmax(start, rest + fmax(fmax(calibration + vectors, activity), s->training ? ranking : 0));
+		steps = loss + 2 * 4 * parameter_count(s);
+	if (s->training && s->held_out > 0)
+		steps += ranking_scratch_bytes(s->threads) + (s->options->epochs > 1 ? 4 * parameter_count(s) : 0);
+	return fmax(start, fmax(steps, end));
 }
 
 size_t
@@ -195,11 +204,13 @@ encoder_memory(const EncoderOptions *options, int64_t n_users, int64_t n_objects
 		.users = n_users, .objects = n_objects, .nodes = (double) n_users + n_objects,
 		.edges = n_edges, .held_out = n_edges * (double) options->validation_fraction,
 		.width = options->factors * fill_up(options->dimension / options->factors),
+		.stored_width = options->dimension + ENCODER_EXTRA_NUMBERS,
 		.attention_width = fill_up(options->attention_width),
 		.features = {n_user_features, n_object_features}, .threads = threads, .weighted = weighted,
 		.routing = options->routing != ROUTING_OFF,
 		.linear = options->mapping == MAPPING_LINEAR ||
 		(options->mapping == MAPPING_AUTOMATIC && any_features),
+		.has_ids = options->id_embeddings || !any_features,
 		.training = options->epochs > 0,
 	};
 	double		bytes = graph_bytes(&s, s.edges) + holdout_bytes(&s) + network_bytes(&s) + later_bytes(&s);

@@ -48,9 +48,9 @@ struct EncoderTraining
 	Network		network;
 	Loss		loss;
 	Optimizer	optimizer;
-	float	   *best_parameters;
+	float	   *best_parameters;	/* NULL when every epoch's, or the only one's, are kept */
 	int			width;			/* of a stored vector */
-	float	   *vectors;		/* n_nodes x width */
+	float	   *vectors;		/* n_nodes x width: in the network's z_gradient, at last in the result */
 	EncoderPosition position;
 	EncoderResult result;		/* so far */
 	EncoderCheckpoint checkpoint;	/* while it is taken or put back */

@@ -239,6 +239,15 @@ open_weights(Network *network, Arena *arena)
 	return CORE_OK;
 }
 
+/* Numbers of z_gradient: rows of the network, or stored vectors where these are wider. */
+static size_t
+row_room(const Network *network)
+{
+	int			stored = network->options->dimension + ENCODER_EXTRA_NUMBERS;
+
+	return (size_t) network->graph->n_nodes * (stored > network->width ? stored : network->width);
+}
+
 /* Reserve the gradients and the scratch space of the backward pass. */
 static CoreStatus
 open_backward(Network *network, Arena *arena)
@@ -251,13 +260,14 @@ open_backward(Network *network, Arena *arena)
 	size_t		partial = 0;
 
 	network->gradients = arena_allocate_zeroed(arena, network->layout.total, sizeof(float));
-	network->unit_gradient = arena_floats(arena, rows);
-	network->readout_gradient = arena_floats(arena, rows);
-	network->layer_gradient = arena_floats(arena, rows);
-	network->z_gradient = arena_floats(arena, rows);
-	for (int t = 0; routing && t < options->routing_iterations; t++)
-		if (options->full_gradient || t == options->routing_iterations - 1)
-			network->sum_gradients[t] = arena_floats(arena, rows);
+	network->layer_gradient = network->unit_gradient = network->layout.id_count > 0 ?
+		network->gradients + network->layout.id_embeddings : arena_floats(arena, rows);
+	if (options->layer_mean)
+		network->readout_gradient = network->unit_gradient = arena_floats(arena, rows);
+	network->z_gradient = arena_floats(arena, row_room(network));
+	network->sum_gradients[options->routing_iterations - 1] = network->layer_gradient;
+	for (int t = 0; routing && options->full_gradient && t < options->routing_iterations - 1; t++)
+		network->sum_gradients[t] = arena_floats(arena, rows);
 	if (routing && network->linear_mapping && options->full_gradient)
 		network->start_gradient = arena_floats(arena, rows);
 	if (routing && options->keep_lengths && options->full_gradient)
@@ -290,6 +300,13 @@ open_backward(Network *network, Arena *arena)
 	return network->core->status;
 }
 
+/* True when nothing but the read-out needs the last layer's output. */
+static bool
+reads_out_in_place(const EncoderOptions *options, bool for_training)
+{
+	return !options->layer_mean && (options->routing == ROUTING_OFF || options->keep_lengths || !for_training);
+}
+
 CoreStatus
 network_open(Network *network, Core *core, Arena *arena, const Graph *graph,
 			 const Features *users, const Features *objects,
@@ -315,7 +332,6 @@ network_open(Network *network, Core *core, Arena *arena, const Graph *graph,
 
 	rows = (size_t) graph->n_nodes * network->width;
 	network->parameters = arena_allocate_zeroed(arena, network->layout.total, sizeof(float));
-	network->unit = arena_floats(arena, rows);
 	network->lengths = arena_floats(arena, graph->n_nodes);
 	if (users != NULL || objects != NULL)
 		network->h0 = arena_floats(arena, rows);
@@ -327,6 +343,10 @@ network_open(Network *network, Core *core, Arena *arena, const Graph *graph,
 	for (int l = 0; l < options->layers; l++)
 		if (layer_open(network, l, arena, for_training) != CORE_OK)
 			return core->status;
+	if (reads_out_in_place(options, for_training))
+		network->unit = network->layers[options->layers - 1].output;
+	else
+		network->unit = arena_floats(arena, rows);
 	if (for_training && (open_weights(network, arena) != CORE_OK || open_backward(network, arena) != CORE_OK))
 		return core->status;
 	return draw_parameters(network);
@@ -446,7 +466,8 @@ readout_nodes(const Network *network, void *argument, int32_t first, int32_t las
 
 	(void) argument;
 	(void) shard;
-	memcpy(network->unit + start, network->layers[n_layers - 1].output + start, count * sizeof(float));
+	if (network->unit != network->layers[n_layers - 1].output)
+		memcpy(network->unit + start, network->layers[n_layers - 1].output + start, count * sizeof(float));
 	if (network->options->layer_mean)
 	{
 		for (int l = 0; l < n_layers - 1; l++)
@@ -479,21 +500,19 @@ readout_backward_nodes(const Network *network, void *argument, int32_t first, in
 	(void) shard;
 	network->kernels->normalise_backward(network->unit + start, network->lengths + first,
 										 network->unit_gradient + start,
-										 network->readout_gradient + start,
+										 network->unit_gradient + start,
 										 last - first, 1, network->width);
-	memcpy(network->layer_gradient + start, network->readout_gradient + start,
-		   (size_t) (last - first) * network->width * sizeof(float));
+	if (network->layer_gradient != network->unit_gradient)
+		memcpy(network->layer_gradient + start, network->unit_gradient + start,
+			   (size_t) (last - first) * network->width * sizeof(float));
 }
 
-/* From the gradient of h0 to the ID embeddings and the projections. */
+/* From the gradient of h0, which is that of the ID embeddings, to the projections. */
 static CoreStatus
 input_backward(Network *network)
 {
 	const ParameterLayout *layout = &network->layout;
-	size_t		rows = (size_t) network->graph->n_nodes * network->width;
 
-	if (layout->id_count > 0)
-		memcpy(network->gradients + layout->id_embeddings, network->layer_gradient, rows * sizeof(float));
 	for (int side = 0; side < 2; side++)
 		if (network->features[side] != NULL)
 		{

@@ -74,14 +74,19 @@ typedef struct Network
 
 	float	   *h0;				/* input rows; the ID embeddings themselves when there is nothing else */
 	LayerState	layers[NETWORK_MAX_LAYERS];
-	float	   *unit;			/* n_nodes x width: the read-out, unit length */
+	float	   *unit;			/* n_nodes x width: the read-out, unit length; the last layer's output
+								 * itself when nothing else reads that */
 	float	   *lengths;		/* n_nodes: before normalising */
 
-	/* backward */
-	float	   *unit_gradient;	/* in: gradient of `unit`, from the loss */
-	float	   *readout_gradient;
+	/*
+	 * Backward.  Rows of all nodes are most of a training's memory, so a gradient takes the place
+	 * of one that is no longer needed: that of a layer's output becomes that of its sums, then of
+	 * its input, in the ID embeddings' place of `gradients`.
+	 */
+	float	   *unit_gradient;	/* in: gradient of `unit`, from the loss; overwritten */
+	float	   *readout_gradient;	/* with layer_mean only; in the same place */
 	float	   *layer_gradient; /* gradient of one layer's output, then of its input */
-	float	   *z_gradient;
+	float	   *z_gradient;		/* with room for stored vectors, which it holds between steps */
 	float	   *start_gradient;
 	float	   *z_unit_gradient;	/* lengths kept, full gradient */
 	float	   *sum_gradients[KERNEL_MAX_ROUNDS];

@@ -41,7 +41,7 @@ FROM unnest(ARRAY[
   'epochs => 2, batch_size => 10000, options => ''{"full_gradient": true, "attention": "additive"}''']) arguments, compare(arguments);
 
 -- What does not fit is told with what would, and what is advised is right.
-SET behavpred.max_memory = '30MB';
+SET behavpred.max_memory = '20MB';
 SELECT fits, bytes > max_memory AS more, seconds > 0 AS seconds, regexp_replace(advice, '[0-9.]+ [kMG]B', '...', 'g') AS advice
 FROM behavpred.estimate('estimated', dimension => 256);
 SELECT fits FROM behavpred.estimate('estimated', dimension => 64);

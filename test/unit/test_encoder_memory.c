@@ -56,7 +56,7 @@ memory_is_as_estimated(void **state)
 		uint64_t	turn = random_bits(7, RANDOM_TEST, i);
 
 		open_scene(&scene, sizes[i % 4].n_users, sizes[i % 4].n_objects, sizes[i % 4].interactions, turn & 1);
-		scene.options.epochs = i % 8 == 7 ? 0 : 1;
+		scene.options.epochs = i % 8 == 7 ? 0 : 1 + (turn >> 49 & 1);
 		scene.options.factors = 1 << turn / 2 % 4;
 		scene.options.dimension = (int) (16 + 16 * (turn / 8 % 3));
 		scene.options.layers = 1 + turn / 32 % 3;
@@ -64,6 +64,8 @@ memory_is_as_estimated(void **state)
 		scene.options.routing = turn / 512 % 3;
 		scene.options.attention = turn / 2048 % 3;
 		scene.options.full_gradient = turn >> 40 & 1;
+		scene.options.layer_mean = turn >> 50 & 1;
+		scene.options.keep_lengths = turn >> 51 & 1;
 		scene.options.spectral_start = turn >> 41 & 1;
 		scene.options.id_embeddings = turn >> 42 & 1;
 		scene.options.validation_fraction = turn >> 43 & 1 ? 0.2f : 0;
@@ -104,12 +106,26 @@ memory_limit_is_kept(void **state)
 	close_scene(&scene);
 }
 
+/* 30 million edges of 3 million users and 300,000 objects, the defaults. */
+static void
+large_graph_fits(void **state)
+{
+	const Graph graph = {.n_users = 3000000, .n_objects = 300000, .n_nodes = 3300000, .n_edges = 30000000};
+	EncoderOptions options;
+
+	(void) state;
+	encoder_defaults(&options, &graph);
+	assert_true(encoder_memory(&options, graph.n_users, graph.n_objects, graph.n_edges, false, 0, 0, 2) <
+				(size_t) 12 << 30);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(memory_is_as_estimated),
 		cmocka_unit_test(memory_limit_is_kept),
+		cmocka_unit_test(large_graph_fits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
