@@ -14,6 +14,7 @@
 #include "utils/timestamp.h"
 
 #include "pg/bridge.h"
+#include "pg/capture.h"
 #include "pg/graph_loading.h"
 #include "pg/graph_lock.h"
 #include "pg/graph_validation.h"
@@ -256,6 +257,7 @@ behavpred_drop_graph(PG_FUNCTION_ARGS)
 	Datum		value = PG_GETARG_DATUM(0);
 
 	graph_lock_for_drop(definition);
+	capture_drop(definition->name);
 	drop_embedding_table(definition->user_embeddings);
 	drop_embedding_table(definition->object_embeddings);
 	write_rows("DELETE FROM behavpred.registered_graph WHERE graph OPERATOR(pg_catalog.=) $1",

@@ -17,6 +17,7 @@
 #include "utils/timestamp.h"
 
 #include "pg/bridge.h"
+#include "pg/capture.h"
 #include "pg/embedding_storage.h"
 #include "pg/encoder_arguments.h"
 #include "pg/graph_lock.h"
@@ -95,6 +96,7 @@ graph_training_load(FunctionCallInfo fcinfo, Training *training)
 {
 	LoadedGraph *loaded;
 
+	training->snapshot = capture_snapshot();
 	loaded = training->loaded = graph_load(&training->arena, training->definition, true,
 										   training->options.seed);
 	training->targets = target_objects_mark(&training->arena, training->definition, loaded);
@@ -220,6 +222,7 @@ graph_training_publish(const Training *training)
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("graph \"%s\" was dropped while it was trained", training->definition->name),
 				 errhint("Create it again with behavpred.create_graph().")));
+	capture_forget(training->definition->name, training->snapshot);
 	renew_embedding_grants(training->definition->name, training->definition->owner);
 }
 

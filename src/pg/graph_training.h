@@ -35,6 +35,7 @@ typedef struct GraphTraining
 	int64		run_id;
 	char	   *user_table;
 	char	   *object_table;
+	char	   *snapshot;		/* changes that it saw need no refresh; see capture.h */
 } GraphTraining;
 
 /* Find the graph, which the caller must be allowed to train, and open a core for it. */

@@ -16,7 +16,8 @@ make_graph($node, 'users => 1500, objects => 150, targets => 1');
 $node->safe_psql('postgres', q{
 	SELECT behavpred.train_graph('demo', epochs => 2);
 	SELECT behavpred.create_target('campaign', 'demo', object => '151');
-	SELECT behavpred.train_target('campaign')});
+	SELECT behavpred.train_target('campaign');
+	SELECT behavpred.capture_changes('demo')});
 my $before = $node->safe_psql('postgres', $predictions);
 
 foreach my $format ('plain', 'custom')
@@ -36,10 +37,15 @@ foreach my $format ('plain', 'custom')
 	is($node->safe_psql($format, $predictions), $before, "$format: the same predictions");
 	is(embedding_digest($node, 'demo', $format), embedding_digest($node, 'demo'), "$format: the same vectors");
 	is(model_digest($node, 'campaign', $format), model_digest($node, 'campaign'), "$format: the same model");
+	$node->safe_psql($format, q{INSERT INTO demo.events SELECT 1000000, 7, 8, 'purchase', 1, now()});
+	is($node->safe_psql($format, q{SELECT users, objects, uncaptured FROM behavpred.freshness}), '1|1|{}',
+		"$format: changes are captured");
 	is($node->safe_psql($format, q{SELECT version FROM behavpred.train_target('campaign')}), '2',
 		"$format: training goes on with the next version");
 	is($node->safe_psql($format, q{SELECT count(*) FROM behavpred.train_graph('demo', epochs => 1)}), '1',
 		"$format: the graph can be trained again");
 }
+$node->safe_psql('plain', 'DROP EXTENSION behavpred CASCADE');
+is($node->safe_psql('plain', q{SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal}), '0', 'triggers go with the extension');
 
 done_testing();

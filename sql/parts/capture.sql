@@ -1,0 +1,387 @@
+-- ---------------------------------------------------------------------------
+-- Change capture: which users and objects have new interactions, or have lost some
+-- ---------------------------------------------------------------------------
+
+CREATE TABLE change_capture (
+  graph text PRIMARY KEY REFERENCES registered_graph ON DELETE CASCADE,
+  owner name NOT NULL DEFAULT current_user,
+  mode text NOT NULL CHECK (mode IN ('time', 'statement', 'row')),
+  captured_since timestamptz NOT NULL DEFAULT now(),
+  overlap interval NOT NULL,
+  watermark timestamptz
+);
+
+-- Writers of interactions add rows and never touch others': a unique key would let writers of
+-- the same user wait for each other, and a foreign key all of them lock the row of the graph. Keys are distinct within
+-- a row; the reader joins rows.
+CREATE TABLE changed_nodes (
+  entry bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  graph text NOT NULL,
+  owner name NOT NULL DEFAULT current_user,
+  queued_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  transaction xid8 NOT NULL DEFAULT pg_current_xact_id(),
+  users text[],
+  objects text[]
+);
+
+CREATE INDEX changed_nodes_graph ON changed_nodes (graph, entry);
+
+COMMENT ON TABLE change_capture IS 'Graphs whose changes are captured, and how';
+COMMENT ON TABLE changed_nodes IS
+'Queue of changes: keys of users and objects as text, up to 1,000 of either in a row; a row with neither stands for all. Written by triggers, emptied by run_refresh() and by trainings';
+COMMENT ON INDEX changed_nodes_graph IS 'The queue of one graph, oldest first';
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON change_capture, changed_nodes TO PUBLIC;
+
+ALTER TABLE change_capture ENABLE ROW LEVEL SECURITY;
+ALTER TABLE changed_nodes ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY own_rows ON change_capture USING (owner = current_user);
+CREATE POLICY own_rows ON changed_nodes USING (owner = current_user);
+CREATE POLICY granted_training ON change_capture USING (privilege_on(owner, graph, NULL) >= 3);
+CREATE POLICY granted_training ON changed_nodes USING (privilege_on(owner, graph, NULL) >= 3);
+
+COMMENT ON POLICY own_rows ON change_capture IS 'Every role sees and changes its own graphs';
+COMMENT ON POLICY own_rows ON changed_nodes IS 'Every role sees and changes the queues of its own graphs';
+COMMENT ON POLICY granted_training ON change_capture IS 'Trainers refresh for the owner';
+COMMENT ON POLICY granted_training ON changed_nodes IS 'Trainers refresh for the owner';
+
+SELECT pg_extension_config_dump('change_capture', '');
+SELECT pg_extension_config_dump('changed_nodes', '');
+SELECT pg_extension_config_dump('changed_nodes_entry_seq', '');
+
+-- The interactions that count for a graph, as a condition on rows called `source`.
+CREATE FUNCTION capture_filter(g registered_graph, relation regclass, source text) RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT concat_ws(' AND ',
+    format('%1$s.%2$I IS NOT NULL AND %1$s.%3$I IS NOT NULL', source, g.user_column, g.object_column),
+    CASE WHEN g.behavior_column IS NOT NULL
+         THEN format('%s.%I::text = ANY (%L::text[])', source, g.behavior_column, g.behaviors) END,
+    CASE WHEN g.value_column IS NOT NULL
+         THEN format(CASE WHEN t.typcategory = 'T' THEN 'extract(epoch FROM %s.%I) >= %L::float8' ELSE '%s.%I >= %L::float8' END,
+                     source, g.value_column, g.min_value) END)
+  FROM (SELECT 1) one
+  LEFT JOIN pg_attribute a ON a.attrelid = relation AND a.attname = g.value_column
+  LEFT JOIN pg_type t ON t.oid = a.atttypid
+$$;
+
+COMMENT ON FUNCTION capture_filter(registered_graph, regclass, text) IS
+'For capture_changes(): the condition for rows that are interactions of a graph';
+
+-- The columns that decide what an interaction is worth: a change of any other changes nothing.
+CREATE FUNCTION capture_columns(g registered_graph) RETURNS name[]
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT array_remove(ARRAY[g.user_column, g.object_column, g.behavior_column, g.value_column, g.weight_column,
+                            CASE WHEN g.since IS NOT NULL THEN g.time_column END], NULL)
+$$;
+
+COMMENT ON FUNCTION capture_columns(registered_graph) IS 'For capture_changes(): the columns whose updates matter';
+
+-- The INSERT into the queue for one statement's changed rows: distinct keys, a thousand in a row.
+CREATE FUNCTION capture_rows(g registered_graph, changed text, filter text) RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT format($statement$
+    INSERT INTO behavpred.changed_nodes (graph, users, objects)
+    WITH changed AS MATERIALIZED (SELECT x.%2$I AS u, x.%3$I AS o FROM %4$s x WHERE %5$s)
+    SELECT %1$L, array_agg(k.key::text), NULL
+    FROM (SELECT d.u AS key, (row_number() OVER () - 1) / 1000 AS part FROM (SELECT DISTINCT u FROM changed) d) k
+    GROUP BY k.part
+    UNION ALL
+    SELECT %1$L, NULL, array_agg(k.key::text)
+    FROM (SELECT d.o AS key, (row_number() OVER () - 1) / 1000 AS part FROM (SELECT DISTINCT o FROM changed) d) k
+    GROUP BY k.part;
+$statement$, g.graph, g.user_column, g.object_column, changed, filter)
+$$;
+
+COMMENT ON FUNCTION capture_rows(registered_graph, text, text) IS
+'For capture_changes(): the statement that queues the keys of changed rows';
+
+-- What the triggers of a graph call. The function belongs to the owner of the graph and runs
+-- as him, not as whoever writes: writers need no privilege on the queue, and types or casts of
+-- the table run as the one who registered it. A column that is gone must not stop the writers.
+CREATE FUNCTION capture_body(g registered_graph, relation regclass, mode text) RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT CASE mode WHEN 'row' THEN format($function$
+BEGIN
+  IF TG_OP = 'TRUNCATE' THEN
+    INSERT INTO behavpred.changed_nodes (graph) VALUES (%1$L);
+    RETURN NULL;
+  END IF;
+  IF TG_OP <> 'INSERT' AND %4$s THEN
+    INSERT INTO behavpred.changed_nodes (graph, users, objects) VALUES (%1$L, ARRAY[OLD.%2$I::text], ARRAY[OLD.%3$I::text]);
+  END IF;
+  IF TG_OP <> 'DELETE' AND %5$s THEN
+    INSERT INTO behavpred.changed_nodes (graph, users, objects) VALUES (%1$L, ARRAY[NEW.%2$I::text], ARRAY[NEW.%3$I::text]);
+  END IF;
+  RETURN NULL;
+END
+$function$, g.graph, g.user_column, g.object_column,
+    behavpred.capture_filter(g, relation, 'OLD'), behavpred.capture_filter(g, relation, 'NEW'))
+  ELSE format($function$
+BEGIN
+  IF TG_OP = 'TRUNCATE' THEN
+    INSERT INTO behavpred.changed_nodes (graph) VALUES (%1$L);
+  ELSIF TG_OP = 'INSERT' THEN%2$s
+  ELSIF TG_OP = 'DELETE' THEN%3$s
+  ELSE%4$s
+  END IF;
+  RETURN NULL;
+EXCEPTION WHEN undefined_column OR undefined_table OR undefined_function OR datatype_mismatch THEN
+  RAISE WARNING USING message = format('changes of %%s are not captured: %%s', TG_RELID::regclass, SQLERRM),
+    hint = %5$L;
+  RETURN NULL;
+END
+$function$, g.graph, behavpred.capture_rows(g, 'new_rows', c.filter), behavpred.capture_rows(g, 'old_rows', c.filter),
+    behavpred.capture_rows(g, format('((SELECT %1$s FROM old_rows EXCEPT ALL SELECT %1$s FROM new_rows) UNION ALL '
+      '(SELECT %1$s FROM new_rows EXCEPT ALL SELECT %1$s FROM old_rows))', c.columns), c.filter),
+    format('As %I: SELECT behavpred.capture_changes(%L, %L);', g.owner, g.graph, mode)) END
+  FROM (SELECT behavpred.capture_filter(g, relation, 'x') AS filter,
+               (SELECT string_agg(CASE WHEN name = g.behavior_column THEN format('%1$I::text AS %1$I', name)
+                                       ELSE quote_ident(name) END, ', ')
+                FROM unnest(behavpred.capture_columns(g)) name) AS columns) c
+$$;
+
+COMMENT ON FUNCTION capture_body(registered_graph, regclass, text) IS
+'For capture_changes(): the source of the function that the triggers of a graph call';
+
+-- The table and, because triggers for statements fire for the relation that is named in
+-- them only, every partition and every table that inherits from it. Triggers for rows are cloned by the server.
+CREATE FUNCTION capture_relations(relation regclass, mode text) RETURNS SETOF regclass
+LANGUAGE sql STABLE STRICT
+SET search_path = pg_catalog, pg_temp
+AS $$
+  WITH RECURSIVE tree (relation, partitioned) AS (
+    SELECT c.oid, c.relkind = 'p' FROM pg_class c WHERE c.oid = $1
+    UNION
+    SELECT c.oid, t.partitioned FROM tree t JOIN pg_inherits i ON i.inhparent = t.relation JOIN pg_class c ON c.oid = i.inhrelid)
+  SELECT t.relation::regclass FROM tree t JOIN pg_class c ON c.oid = t.relation
+  WHERE c.relkind IN ('r', 'p') ORDER BY t.relation <> $1, t.relation::regclass::text
+$$;
+
+COMMENT ON FUNCTION capture_relations(regclass, text) IS
+'For capture_changes(): the relations that need triggers of their own';
+
+-- The triggers of a mode on one relation, dropped with the extension.
+CREATE FUNCTION capture_attach(g registered_graph, relation regclass, mode text, function regproc) RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  kind record;
+  trigger name;
+BEGIN
+  FOR kind IN
+    SELECT * FROM (VALUES
+      ('insert', 'statement', 'INSERT', 'REFERENCING NEW TABLE AS new_rows', 'STATEMENT'),
+      ('update', 'statement', 'UPDATE', 'REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows', 'STATEMENT'),
+      ('delete', 'statement', 'DELETE', 'REFERENCING OLD TABLE AS old_rows', 'STATEMENT'),
+      ('row', 'row', (SELECT 'INSERT OR DELETE OR UPDATE OF ' || string_agg(quote_ident(c), ', ')
+                      FROM unnest(behavpred.capture_columns(g)) c), '', 'ROW'),
+      ('truncate', mode, 'TRUNCATE', '', 'STATEMENT')) AS k (name, mode, events, tables, level)
+    WHERE k.mode = $3
+      -- The server has cloned the trigger for rows from the parent.
+      AND (k.level = 'STATEMENT' OR NOT EXISTS (
+        SELECT FROM pg_trigger t WHERE t.tgrelid = relation AND t.tgfoid = function AND t.tgparentid <> 0))
+  LOOP
+    trigger := format('behavpred_%s_%s', g.graph, kind.name);
+    EXECUTE format('CREATE TRIGGER %I AFTER %s ON %s %s FOR EACH %s EXECUTE FUNCTION %s()',
+                   trigger, kind.events, relation, kind.tables, kind.level, function);
+    EXECUTE format('ALTER TRIGGER %I ON %s DEPENDS ON EXTENSION behavpred', trigger, relation);
+    -- On a subscriber only such triggers fire.
+    EXECUTE format('ALTER TABLE ONLY %s ENABLE ALWAYS TRIGGER %I', relation, trigger);
+  END LOOP;
+END
+$$;
+
+COMMENT ON FUNCTION capture_attach(registered_graph, regclass, text, regproc) IS
+'For capture_changes(): the triggers of a graph on one relation';
+
+-- The function of a graph's triggers, and with it the triggers, on whichever tables they are.
+CREATE FUNCTION drop_capture(graph text, keep_queue boolean DEFAULT false) RETURNS void
+LANGUAGE plpgsql VOLATILE STRICT
+SET search_path = pg_catalog, pg_temp
+SET client_min_messages = warning
+AS $$
+#variable_conflict use_variable
+DECLARE
+  function regprocedure;
+BEGIN
+  FOR function IN
+    SELECT p.oid FROM pg_proc p
+    JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'x'
+    JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND e.extname = 'behavpred'
+    WHERE p.proname = graph || '_capture' AND pg_has_role(p.proowner, 'USAGE')
+  LOOP
+    EXECUTE format('DROP FUNCTION %s CASCADE', function);
+  END LOOP;
+  DELETE FROM behavpred.changed_nodes n WHERE n.graph = graph AND n.owner = current_user AND NOT keep_queue;
+  DELETE FROM behavpred.change_capture c WHERE c.graph = graph AND c.owner = current_user;
+END
+$$;
+
+COMMENT ON FUNCTION drop_capture(text, boolean) IS
+'For capture_changes() and drop_graph(): end the capture of a graph of yours, with its triggers and, unless keep_queue, its queue';
+
+-- The graph, whose owner must be the caller, and a mode that suits its interactions.
+CREATE FUNCTION check_capture(graph text, mode text, overlap interval) RETURNS registered_graph
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+  g behavpred.registered_graph;
+  kind "char";
+  owned boolean;
+BEGIN
+  IF NOT coalesce(mode = ANY ('{none,time,statement,row}'), false) THEN
+    RAISE EXCEPTION USING errcode = 'invalid_parameter_value',
+      message = CASE WHEN mode IS NULL THEN 'mode must not be NULL' ELSE format('mode is "%s"', mode) END,
+      detail = 'It is none, time, statement or row.',
+      hint = format('SELECT behavpred.capture_changes(%L, ''statement'');', coalesce(graph, 'shop'));
+  END IF;
+  SELECT * INTO g FROM behavpred.registered_graph r WHERE r.graph = graph;
+  IF g.graph IS NULL THEN
+    RAISE EXCEPTION USING errcode = 'undefined_object',
+      message = CASE WHEN graph IS NULL THEN 'graph must not be NULL' ELSE format('graph "%s" does not exist', graph) END,
+      hint = 'Your graphs: SELECT * FROM behavpred.graphs;';
+  END IF;
+  IF g.owner <> current_user THEN
+    RAISE EXCEPTION USING errcode = 'insufficient_privilege',
+      message = format('graph "%s" is owned by "%s"', graph, g.owner),
+      detail = 'Its changes are captured as its owner.', hint = format('SET ROLE %I;', g.owner);
+  END IF;
+  IF mode = 'none' THEN
+    RETURN g;
+  END IF;
+  SELECT c.relkind, pg_has_role(c.relowner, 'USAGE') INTO kind, owned
+  FROM pg_class c WHERE c.oid = behavpred.relation_named(g.interactions);
+  IF kind IS NULL THEN
+    RAISE EXCEPTION USING errcode = 'undefined_table',
+      message = format('relation %s does not exist any more', g.interactions),
+      hint = 'Give the relation its name back, or create the graph anew.';
+  END IF;
+  IF mode = 'time' THEN
+    IF g.time_column IS NULL THEN
+      RAISE EXCEPTION USING errcode = 'object_not_in_prerequisite_state',
+        message = format('graph "%s" has no time_column', graph),
+        detail = 'Mode time finds changes by the time of interactions.',
+        hint = 'Create the graph with time_column => ..., or capture by statement.';
+    END IF;
+    IF overlap IS NULL OR overlap < interval '0' THEN
+      RAISE EXCEPTION USING errcode = 'invalid_parameter_value',
+        message = CASE WHEN overlap IS NULL THEN 'overlap must not be NULL' ELSE format('overlap is %s', overlap) END,
+        detail = 'It is how much later than its time a row may be committed, from 0 on.',
+        hint = 'Leave it out for 5 minutes.';
+    END IF;
+  ELSIF kind NOT IN ('r', 'p') THEN
+    RAISE EXCEPTION USING errcode = 'wrong_object_type',
+      message = format('%s is not a table', g.interactions),
+      detail = 'Triggers see the changes of tables only.',
+      hint = format('By the time of interactions: SELECT behavpred.capture_changes(%L, ''time'');', graph);
+  ELSIF NOT owned THEN
+    RAISE EXCEPTION USING errcode = 'insufficient_privilege',
+      message = format('must be owner of table %s', g.interactions),
+      detail = 'Triggers are created on it.',
+      hint = format('Its owner creates the graph, or: SELECT behavpred.capture_changes(%L, ''time'');', graph);
+  END IF;
+  RETURN g;
+END
+$$;
+
+COMMENT ON FUNCTION check_capture(text, text, interval) IS
+'For capture_changes(): complains about a graph or a mode that cannot be captured';
+
+CREATE FUNCTION capture_changes(graph text, mode text DEFAULT 'statement', overlap interval DEFAULT '5 minutes')
+RETURNS bigint
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+  g behavpred.registered_graph := behavpred.check_capture(graph, mode, overlap);
+  source regclass := behavpred.relation_named(g.interactions);
+  function text;
+  relation regclass;
+  relations bigint := 0;
+BEGIN
+  PERFORM behavpred.drop_capture(graph, mode <> 'none');
+  IF mode = 'none' THEN
+    RETURN 0;
+  END IF;
+  IF mode <> 'time' THEN
+    -- Nobody adds a row between the look at the table and the first trigger.
+    EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', source);
+    SELECT format('%I.%I', n.nspname, g.graph || '_capture') INTO function
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = source;
+    EXECUTE format('CREATE FUNCTION %s() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS %L',
+                   function, behavpred.capture_body(g, source, mode));
+    EXECUTE format('REVOKE EXECUTE ON FUNCTION %s() FROM PUBLIC', function);
+    EXECUTE format('ALTER FUNCTION %s() DEPENDS ON EXTENSION behavpred', function);
+    EXECUTE format('COMMENT ON FUNCTION %s() IS %L', function, format('Queues the changes of graph "%s"', graph));
+    FOR relation IN SELECT * FROM behavpred.capture_relations(source, mode) LOOP
+      PERFORM behavpred.capture_attach(g, relation, mode, function::regproc);
+      relations := relations + 1;
+    END LOOP;
+    IF mode = 'statement' AND EXISTS (SELECT FROM pg_subscription_rel s
+                                      WHERE s.srrelid IN (SELECT * FROM behavpred.capture_relations(source, mode))) THEN
+      RAISE WARNING USING message = format('rows that replication brings into %s are not captured', source),
+        detail = 'A subscription applies them row by row, and triggers for statements do not fire.',
+        hint = format('SELECT behavpred.capture_changes(%L, ''row'');', graph);
+    END IF;
+  END IF;
+  INSERT INTO behavpred.change_capture (graph, mode, overlap, watermark)
+  VALUES (graph, mode, overlap, CASE WHEN mode = 'time' THEN now() END);
+  RETURN relations;
+END
+$$;
+
+COMMENT ON FUNCTION capture_changes(text, text, interval) IS
+'Queue the users and objects of a graph whose interactions change from now on, for run_refresh(). For the owner of the graph, who for statement and row must own the table.
+mode: statement (default): triggers for each statement, which see INSERT, COPY, UPDATE of the columns that count, DELETE, TRUNCATE and MERGE, on the table and each of its partitions (call it again for partitions that come later); row: a trigger for each row, which also sees rows that logical replication applies, at several times the cost; time: no trigger, run_refresh() looks for rows by time_column, which also works for views and foreign tables, and misses deleted rows, changes of old rows, and rows committed later than overlap after their time; none: end it. overlap: for time, from 0 on.
+Result: the number of relations that have triggers. What changed before is not captured: it is in the next training.';
+
+REVOKE EXECUTE ON FUNCTION capture_changes(text, text, interval) FROM PUBLIC;
+
+-- Partitions and heirs that came after capture_changes().
+CREATE FUNCTION uncaptured_relations(graph text) RETURNS regclass[]
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT coalesce(array_agg(r.relation), '{}')
+  FROM behavpred.registered_graph g
+  JOIN behavpred.change_capture c ON c.graph = g.graph AND c.owner = g.owner AND c.mode <> 'time'
+  CROSS JOIN LATERAL behavpred.capture_relations(behavpred.relation_named(g.interactions), c.mode) r (relation)
+  WHERE g.graph = $1 AND NOT EXISTS (
+    SELECT FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
+    WHERE t.tgrelid = r.relation AND p.proname = g.graph || '_capture' AND t.tgenabled IN ('A', 'O')
+      AND (t.tgtype & 1 = 1) = (c.mode = 'row'))
+$$;
+
+COMMENT ON FUNCTION uncaptured_relations(text) IS
+'For the view freshness: tables of a captured graph whose rows the triggers miss';
+
+CREATE VIEW freshness AS
+SELECT g.graph, g.owner, coalesce(c.mode, 'none') AS capture, c.captured_since, c.watermark,
+       q.oldest, q.entries, q.users, q.objects, q.everything,
+       uncaptured_relations(g.graph) AS uncaptured, r.finished_at AS trained_at
+FROM registered_graph g
+LEFT JOIN change_capture c ON c.graph = g.graph AND c.owner = g.owner
+LEFT JOIN training_run r ON r.run_id = g.trained_run
+CROSS JOIN LATERAL (
+  SELECT min(n.queued_at) AS oldest, count(*) AS entries,
+         (SELECT count(DISTINCT k) FROM changed_nodes m CROSS JOIN LATERAL unnest(m.users) k WHERE m.graph = g.graph AND m.owner = g.owner) AS users,
+         (SELECT count(DISTINCT k) FROM changed_nodes m CROSS JOIN LATERAL unnest(m.objects) k WHERE m.graph = g.graph AND m.owner = g.owner) AS objects,
+         coalesce(bool_or(n.users IS NULL AND n.objects IS NULL), false) AS everything
+  FROM changed_nodes n WHERE n.graph = g.graph AND n.owner = g.owner) q
+WHERE sees_target(g.owner, g.graph, NULL, 3);
+
+COMMENT ON VIEW freshness IS
+'How fresh the vectors of your graphs are: how changes are captured and since when, up to which time mode time has looked; the queue: its oldest entry, distinct users and objects, everything when the table was truncated; uncaptured: tables whose rows the triggers miss (call capture_changes() again); the last training';
