@@ -207,7 +207,7 @@ COMMENT ON FUNCTION train_graph(text, int, int, int, int, int, int, float8, int,
 dimension: numbers in a vector, 1 to 1024, a multiple of factors. factors: feature subspaces, 1 to 32. layers: 1 to 8. routing_iterations: 1 to 8.
 epochs: at most, 0 to 10000, default 8 to 100 (more for a small graph). batch_size: positive edges for each step, 1 to 1048576, default a 50th of all but at least 256. learning_rate: of Adam, 1e-6 to 10, default 0.03. negatives: objects drawn for each chunk of positives, 1 to 65536, default 2048. temperature: of the loss, 0.02 to 10, default 0.3 for 1,000 objects or fewer, falling to 0.08 for 40,000 or more. patience: epochs without a better validation NDCG before it stops, 0 = never, default a fifth of epochs within 4 to 20. Users are shielded from part of their edges to the objects of targets that exist when the graph is trained, so create targets first (option target_fraction, default 0.5). validation_fraction: of the edges, held out for early stopping and calibration, 0 to 0.5, default what holds out 10000 edges, within 0.01 to 0.1.
 seed: default behavpred.seed. threads: default behavpred.threads; does not change the result.
-options: rare ones as JSON: hide_positives (true: the edges a step learns from take no part in its propagation), routing (claim, disengcn, off), routing_temperature, attention (symmetric, additive, off), attention_width, neighbour_scale, keep_lengths, mapping (automatic, identity, linear), layer_mean, full_gradient, id_embeddings, loss (softmax, logistic), spectral_start, initial_bias, target_fraction, weight_decay; also any of epochs to validation_fraction, which the argument of the same name overrides.
+options: rare ones as JSON: hide_positives (true: the edges a step learns from take no part in its propagation), routing (claim, disengcn, off), routing_temperature, attention (symmetric, additive, off), attention_width, neighbour_scale, keep_lengths, mapping (automatic, identity, linear), layer_mean, full_gradient, id_embeddings, loss (softmax, logistic), spectral_start, initial_bias, target_fraction, weight_decay, keep_network (true: the parameters are kept for later trainings and for new nodes, one more vector for each node); also any of epochs to validation_fraction, which the argument of the same name overrides.
 Result: the run (see the views runs and training_log), epochs run, the epoch that was kept and its loss and quality on held-out edges, the tables, seconds in all.';
 
 COMMENT ON FUNCTION train_target(text, text, int[], float8, text, float8, text, bigint, int, jsonb) IS
@@ -734,6 +734,73 @@ COMMENT ON FUNCTION recommend_all(text, int, boolean, regclass, int) IS
   'recommend() for all users of the graph, or those of a relation, users: the k objects (1 to 1000) with the highest score for each, by user key and rank; exclude_seen leaves out those he has interacted with. threads: default behavpred.threads; does not change the result';
 
 REVOKE EXECUTE ON FUNCTION recommend_all(text, int, boolean, regclass, int) FROM PUBLIC;
+
+-- ---------------------------------------------------------------------------
+-- The trained network: what a later training starts from, and what computes the vector of a
+-- node that no training has seen
+-- ---------------------------------------------------------------------------
+
+CREATE TABLE trained_network (
+  graph text PRIMARY KEY REFERENCES registered_graph ON DELETE CASCADE,
+  owner name NOT NULL DEFAULT current_user,
+  run_id bigint NOT NULL,
+  written_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  user_features text[],
+  object_features text[],
+  bytes bigint NOT NULL DEFAULT 0
+);
+
+CREATE TABLE trained_network_part (
+  graph text NOT NULL REFERENCES trained_network ON DELETE CASCADE,
+  kind text NOT NULL CHECK (kind IN ('shared', 'users', 'objects')),
+  part int NOT NULL,
+  owner name NOT NULL DEFAULT current_user,
+  data bytea NOT NULL,
+  PRIMARY KEY (graph, kind, part)
+);
+
+-- Numbers of a network do not compress.
+ALTER TABLE trained_network_part ALTER COLUMN data SET STORAGE EXTERNAL;
+
+COMMENT ON TABLE trained_network IS 'Whose parameters are kept: the run that made them, and the columns of features they are for';
+COMMENT ON TABLE trained_network_part IS
+'The parameters of a graph''s network after its last training, in blocks with a checksum: numbers that all nodes share, and users and objects by key';
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON trained_network, trained_network_part TO PUBLIC;
+ALTER TABLE trained_network ENABLE ROW LEVEL SECURITY;
+ALTER TABLE trained_network_part ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY own_rows ON trained_network USING (owner = current_user);
+CREATE POLICY own_rows ON trained_network_part USING (owner = current_user);
+CREATE POLICY granted_rows ON trained_network FOR SELECT USING (privilege_on(owner, graph, NULL) >= 2);
+CREATE POLICY granted_rows ON trained_network_part FOR SELECT USING (privilege_on(owner, graph, NULL) >= 2);
+CREATE POLICY granted_training ON trained_network USING (privilege_on(owner, graph, NULL) >= 3);
+CREATE POLICY granted_training ON trained_network_part USING (privilege_on(owner, graph, NULL) >= 3);
+CREATE POLICY of_same_owner ON trained_network AS RESTRICTIVE FOR INSERT
+  WITH CHECK (EXISTS (SELECT FROM registered_graph g WHERE g.graph = trained_network.graph AND g.owner = trained_network.owner));
+CREATE POLICY of_same_owner ON trained_network_part AS RESTRICTIVE FOR INSERT
+  WITH CHECK (EXISTS (SELECT FROM trained_network n
+                      WHERE n.graph = trained_network_part.graph AND n.owner = trained_network_part.owner));
+
+COMMENT ON POLICY own_rows ON trained_network IS 'Every role sees and changes its own networks';
+COMMENT ON POLICY own_rows ON trained_network_part IS 'Every role sees and changes its own networks';
+COMMENT ON POLICY granted_rows ON trained_network IS 'Readers compute vectors by the networks of others';
+COMMENT ON POLICY granted_rows ON trained_network_part IS 'Readers compute vectors by the networks of others';
+COMMENT ON POLICY granted_training ON trained_network IS 'Trainers write networks for the owner';
+COMMENT ON POLICY granted_training ON trained_network_part IS 'Trainers write networks for the owner';
+COMMENT ON POLICY of_same_owner ON trained_network IS 'Networks are of the owner of their graph';
+COMMENT ON POLICY of_same_owner ON trained_network_part IS 'Parts are of the owner of their network';
+
+SELECT pg_extension_config_dump('trained_network', '');
+SELECT pg_extension_config_dump('trained_network_part', '');
+
+CREATE FUNCTION forget_in_network(graph text, user_id text) RETURNS bigint
+AS 'MODULE_PATHNAME', 'behavpred_forget_in_network' LANGUAGE C VOLATILE STRICT;
+
+COMMENT ON FUNCTION forget_in_network(text, text) IS
+'For forget_user(): take a user''s key and numbers out of the kept network of a graph. Result: how many were there, 0 or 1';
+
+REVOKE EXECUTE ON FUNCTION forget_in_network(text, text) FROM PUBLIC;
 
 -- ---------------------------------------------------------------------------
 -- Models: many at once, versions, deployment
@@ -1466,6 +1533,9 @@ BEGIN
   GET DIAGNOSTICS row_count = ROW_COUNT;
   place := 'behavpred.training_checkpoint'; action := 'removed'; RETURN NEXT;
 
+  row_count := behavpred.forget_in_network($1, $2);
+  place := 'behavpred.trained_network_part'; action := 'removed'; RETURN NEXT;
+
   FOR source IN
     SELECT s.name, s.role, min(s.priority) AS priority
     FROM (SELECT g.interactions, 'interactions', 1
@@ -1502,7 +1572,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$ SELECT * FROM behavpred.forget_user($1, $2::text) $$;
 
 COMMENT ON FUNCTION forget_user(text, text) IS
-'Remove what this extension stores of a user of your graph: his vector and the checkpoints of unfinished trainings. Result, a receipt: where, how many rows, and removed or what remains in your own tables (sources of the graph and its targets, audiences), which are not touched: the next training reads him from there again. Models keep no keys; train them again to have them without him';
+'Remove what this extension stores of a user of your graph: his vector, his part of the kept network, and the checkpoints of unfinished trainings. Result, a receipt: where, how many rows, and removed or what remains in your own tables (sources of the graph and its targets, audiences), which are not touched: the next training reads him from there again. Models keep no keys; train them again to have them without him';
 
 COMMENT ON FUNCTION forget_user(text, anyelement) IS 'The same, the user''s key in its own type';
 
@@ -1606,16 +1676,17 @@ SELECT 'graph' AS kind, g.graph AS name, g.owner,
          + coalesce((SELECT sum(pg_catalog.pg_column_size(e.*)) FROM training_epoch e JOIN training_run r ON r.run_id = e.run_id
                      WHERE r.graph = g.graph), 0)::bigint AS log_bytes,
        (SELECT sum(c.bytes) FROM training_checkpoint c JOIN training_run r ON r.run_id = c.run_id
-        WHERE r.graph = g.graph)::bigint AS checkpoint_bytes
+        WHERE r.graph = g.graph)::bigint AS checkpoint_bytes,
+       (SELECT n.bytes FROM trained_network n WHERE n.graph = g.graph) AS network_bytes
 FROM registered_graph g WHERE sees_rows_of(g.owner)
 UNION ALL
 SELECT 'target', t.target, t.owner, NULL,
        (SELECT sum(pg_catalog.pg_column_size(m.*)) FROM trained_model m WHERE m.target = t.target)::bigint,
-       (SELECT sum(pg_catalog.pg_column_size(r.*)) FROM training_run r WHERE r.target = t.target)::bigint, NULL
+       (SELECT sum(pg_catalog.pg_column_size(r.*)) FROM training_run r WHERE r.target = t.target)::bigint, NULL, NULL
 FROM registered_target t WHERE sees_rows_of(t.owner);
 
 COMMENT ON VIEW storage IS
-'Bytes of your graphs (embedding tables with their indexes; models, log and checkpoints of the graph and all its targets) and targets (models and log of their own)';
+'Bytes of your graphs (embedding tables with their indexes; models, log and checkpoints of the graph and all its targets; the kept network) and targets (models and log of their own)';
 
 -- ---------------------------------------------------------------------------
 -- Change capture: which users and objects have new interactions, or have lost some

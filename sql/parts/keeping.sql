@@ -336,6 +336,9 @@ BEGIN
   GET DIAGNOSTICS row_count = ROW_COUNT;
   place := 'behavpred.training_checkpoint'; action := 'removed'; RETURN NEXT;
 
+  row_count := behavpred.forget_in_network($1, $2);
+  place := 'behavpred.trained_network_part'; action := 'removed'; RETURN NEXT;
+
   FOR source IN
     SELECT s.name, s.role, min(s.priority) AS priority
     FROM (SELECT g.interactions, 'interactions', 1
@@ -372,7 +375,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$ SELECT * FROM behavpred.forget_user($1, $2::text) $$;
 
 COMMENT ON FUNCTION forget_user(text, text) IS
-'Remove what this extension stores of a user of your graph: his vector and the checkpoints of unfinished trainings. Result, a receipt: where, how many rows, and removed or what remains in your own tables (sources of the graph and its targets, audiences), which are not touched: the next training reads him from there again. Models keep no keys; train them again to have them without him';
+'Remove what this extension stores of a user of your graph: his vector, his part of the kept network, and the checkpoints of unfinished trainings. Result, a receipt: where, how many rows, and removed or what remains in your own tables (sources of the graph and its targets, audiences), which are not touched: the next training reads him from there again. Models keep no keys; train them again to have them without him';
 COMMENT ON FUNCTION forget_user(text, anyelement) IS 'The same, the user''s key in its own type';
 
 REVOKE EXECUTE ON FUNCTION forget_user(text, text), forget_user(text, anyelement) FROM PUBLIC;
@@ -475,14 +478,15 @@ SELECT 'graph' AS kind, g.graph AS name, g.owner,
          + coalesce((SELECT sum(pg_catalog.pg_column_size(e.*)) FROM training_epoch e JOIN training_run r ON r.run_id = e.run_id
                      WHERE r.graph = g.graph), 0)::bigint AS log_bytes,
        (SELECT sum(c.bytes) FROM training_checkpoint c JOIN training_run r ON r.run_id = c.run_id
-        WHERE r.graph = g.graph)::bigint AS checkpoint_bytes
+        WHERE r.graph = g.graph)::bigint AS checkpoint_bytes,
+       (SELECT n.bytes FROM trained_network n WHERE n.graph = g.graph) AS network_bytes
 FROM registered_graph g WHERE sees_rows_of(g.owner)
 UNION ALL
 SELECT 'target', t.target, t.owner, NULL,
        (SELECT sum(pg_catalog.pg_column_size(m.*)) FROM trained_model m WHERE m.target = t.target)::bigint,
-       (SELECT sum(pg_catalog.pg_column_size(r.*)) FROM training_run r WHERE r.target = t.target)::bigint, NULL
+       (SELECT sum(pg_catalog.pg_column_size(r.*)) FROM training_run r WHERE r.target = t.target)::bigint, NULL, NULL
 FROM registered_target t WHERE sees_rows_of(t.owner);
 
 COMMENT ON VIEW storage IS
-'Bytes of your graphs (embedding tables with their indexes; models, log and checkpoints of the graph and all its targets) and targets (models and log of their own)';
+'Bytes of your graphs (embedding tables with their indexes; models, log and checkpoints of the graph and all its targets; the kept network) and targets (models and log of their own)';
 

@@ -81,6 +81,8 @@ typedef struct EncoderOptions
 	float		validation_fraction;	/* of the edges, held out for early stopping and calibration */
 	float		target_fraction;	/* of the users, shielded from their edges to target objects */
 	uint64_t	seed;
+
+	bool		keep_network;	/* for the host: the parameters are wanted when the training has ended */
 } EncoderOptions;
 
 /* Defaults for a graph of this size; see doc/encoder.md for the reasons. */

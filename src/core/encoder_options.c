@@ -55,7 +55,7 @@ encoder_defaults(EncoderOptions *options, const Graph *graph)
 		.learning_rate = 0.03f, .temperature = default_temperature(graph->n_objects), .initial_bias = 0.5f, .initial_deviation = 0.1f,
 		.spectral_start = true, .patience = between(epochs / 5, 4, 20),
 		.validation_fraction = (float) fmin(0.1, fmax(0.01, HELD_OUT_EDGES / edges)),
-		.target_fraction = 0.5f, .seed = 42,
+		.target_fraction = 0.5f, .seed = 42, .keep_network = true,
 		.spectral_power = 0.5f, .spectral_noise = 0.1f, .adam_beta2 = 0.99f,
 	};
 }

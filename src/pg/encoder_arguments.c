@@ -73,7 +73,8 @@ json_options(EncoderOptions *options, Option *table)
 		CHOICE_OPTION(loss, loss_words),
 		BOOL_OPTION(spectral_start),
 		FLOAT_OPTION(initial_bias),
-		FLOAT_OPTION(weight_decay)
+		FLOAT_OPTION(weight_decay),
+		BOOL_OPTION(keep_network)
 	};
 
 	memcpy(table, rows, sizeof(rows));

@@ -22,6 +22,7 @@
 #include "pg/encoder_arguments.h"
 #include "pg/graph_lock.h"
 #include "pg/graph_training.h"
+#include "pg/network_storage.h"
 #include "pg/result_rows.h"
 #include "pg/training_memory.h"
 #include "pg/training_record.h"
@@ -106,17 +107,23 @@ graph_training_load(FunctionCallInfo fcinfo, Training *training)
 									   MCXT_ALLOC_HUGE);
 }
 
-/* Compute the vectors. */
-static void
-train(Training *training)
+/* Compute the vectors; the encoder stays open, for its parameters are to be stored. */
+static EncoderTraining *
+train(Training *training, Arena *scratch)
 {
 	const LoadedGraph *loaded = training->loaded;
+	const EncoderObserver observer = {.epoch = graph_training_keep_epoch, .data = training};
+	EncoderTraining *encoder;
+	bool		finished;
 
-	encoder_train(training->core, &training->arena, &loaded->graph, loaded->user_features,
-				  loaded->object_features, &training->options, graph_training_keep_epoch, training,
-				  &training->result);
+	arena_open(scratch, training->core);
+	encoder = encoder_open(training->core, scratch, &loaded->graph, loaded->user_features,
+						   loaded->object_features, &training->options, false);
+	if (encoder != NULL && encoder_run(encoder, &observer, &finished) == CORE_OK)
+		encoder_finish(encoder, &training->arena, &training->result);
 	bridge_check(training->core, "training graph \"%s\"", training->definition->name);
 	tell_epochs(training);
+	return encoder;
 }
 
 /* Degrees of nodes first .. first + n - 1. */
@@ -255,6 +262,8 @@ Datum
 behavpred_train_graph(PG_FUNCTION_ARGS)
 {
 	Training	training = {0};
+	EncoderTraining *encoder;
+	Arena		scratch;
 	Datum		result;
 
 	require_writable("train_graph()");
@@ -262,9 +271,10 @@ behavpred_train_graph(PG_FUNCTION_ARGS)
 	graph_lock(training.definition);
 	graph_training_prepare(fcinfo, &training);
 	graph_training_load(fcinfo, &training);
-	train(&training);
+	encoder = train(&training, &scratch);
 	graph_training_store(&training);
 	record_run(&training);
+	network_store(&training, encoder);
 	graph_training_publish(&training);
 	result = training_result(fcinfo, &training);
 	bridge_close(training.core);

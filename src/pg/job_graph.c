@@ -24,6 +24,7 @@
 #include "pg/job_checkpoint.h"
 #include "pg/job_record.h"
 #include "pg/job_session.h"
+#include "pg/network_storage.h"
 #include "pg/progress.h"
 #include "pg/training_record.h"
 #include "pg/version.h"
@@ -263,9 +264,10 @@ store(GraphJob *job)
 	core_report(training->core, "calibrating", 0, 0);
 	encoder_finish(job->encoder, &training->arena, &training->result);
 	check_core(job);
-	arena_close(&job->scratch);
 	graph_training_tables(training);
 	graph_training_store(training);
+	network_store(training, job->encoder);
+	arena_close(&job->scratch);
 	progress_phase("recording the run", 0, 0);
 	write_epochs(training);
 	graph_training_publish(training);

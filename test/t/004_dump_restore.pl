@@ -12,6 +12,8 @@ my $predictions = q{
 	SELECT md5(string_agg(float8send(behavpred.predict('campaign', user_id)), '' ORDER BY user_id))
 	FROM demo.users};
 
+my $network = q{SELECT count(*), md5(string_agg(kind || part || md5(data), '' ORDER BY kind, part)) FROM behavpred.trained_network_part};
+
 make_graph($node, 'users => 1500, objects => 150, targets => 1');
 $node->safe_psql('postgres', q{
 	SELECT behavpred.train_graph('demo', epochs => 2);
@@ -19,6 +21,7 @@ $node->safe_psql('postgres', q{
 	SELECT behavpred.train_target('campaign');
 	SELECT behavpred.capture_changes('demo')});
 my $before = $node->safe_psql('postgres', $predictions);
+my $network_before = $node->safe_psql('postgres', $network);
 
 foreach my $format ('plain', 'custom')
 {
@@ -36,6 +39,7 @@ foreach my $format ('plain', 'custom')
 	}
 	is($node->safe_psql($format, $predictions), $before, "$format: the same predictions");
 	is(embedding_digest($node, 'demo', $format), embedding_digest($node, 'demo'), "$format: the same vectors");
+	is($node->safe_psql($format, $network), $network_before, "$format: the same network");
 	is(model_digest($node, 'campaign', $format), model_digest($node, 'campaign'), "$format: the same model");
 	$node->safe_psql($format, q{INSERT INTO demo.events SELECT 1000000, 7, 8, 'purchase', 1, now()});
 	is($node->safe_psql($format, q{SELECT users, objects, uncaptured FROM behavpred.freshness}), '1|1|{}',

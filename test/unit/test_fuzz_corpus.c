@@ -15,6 +15,9 @@
 #undef LLVMFuzzerTestOneInput
 #define LLVMFuzzerTestOneInput fuzz_portable_model
 #include "../fuzz/portable_model.c"
+#undef LLVMFuzzerTestOneInput
+#define LLVMFuzzerTestOneInput fuzz_network_format
+#include "../fuzz/network_format.c"
 #include "../fuzz/fuzz.c"
 
 #define CORPUS "../fuzz/corpus/"
@@ -72,12 +75,20 @@ portable_corpus_is_survived(void **state)
 	feed_corpus(fuzz_portable_model, CORPUS "portable_model");
 }
 
+static void
+network_corpus_is_survived(void **state)
+{
+	(void) state;
+	feed_corpus(fuzz_network_format, CORPUS "network_format");
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(student_corpus_is_survived),
 		cmocka_unit_test(portable_corpus_is_survived),
+		cmocka_unit_test(network_corpus_is_survived),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

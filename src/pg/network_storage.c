@@ -1,0 +1,334 @@
+/*
+ * network_storage.c
+ *		The parameters of a trained network in the catalog.
+ *
+ * They go out and in by blocks of about a megabyte, so that they take no second copy in
+ * memory, and an interrupt is served between any two.
+ */
+#include "postgres.h"
+
+#include "catalog/namespace.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+#include "pg/bridge.h"
+#include "pg/graph_lock.h"
+#include "pg/keys.h"
+#include "pg/network_storage.h"
+#include "pg/progress.h"
+#include "pg/reader.h"
+#include "pg/writer.h"
+
+PG_FUNCTION_INFO_V1(behavpred_forget_in_network);
+
+#define BLOCK_NUMBERS (1 << 18)
+
+static const char *const part_words[] = {"shared", "users", "objects"};
+
+/* The SQL objects of version 0.1 have no such tables. */
+static bool
+can_be_stored(void)
+{
+	return OidIsValid(get_relname_relid("trained_network_part", get_namespace_oid("behavpred", false)));
+}
+
+/* Raise what the core met. */
+static void
+check_core(Core *core, const GraphDefinition *definition)
+{
+	if (core->status == CORE_CORRUPT)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("the kept network of graph \"%s\" is damaged", definition->name),
+				 errdetail_internal("%s.", core->detail),
+				 errhint("A training writes it anew: SELECT * FROM behavpred.train_graph(%s);",
+						 quote_literal_cstr(definition->name))));
+	bridge_check(core, "the network of graph \"%s\"", definition->name);
+}
+
+/* ---- writing ----------------------------------------------------------------------------- */
+
+/* One training's parameters on their way out. */
+typedef struct NetworkWriting
+{
+	const GraphTraining *training;
+	const Network *network;
+	NetworkBlock block;			/* the next; its arrays have room for any */
+	uint64		bytes;			/* written so far */
+} NetworkWriting;
+
+/* Names of features as text[]. */
+static Datum
+feature_names(char **names, const Features *features)
+{
+	Datum	   *values = palloc(features->columns * sizeof(Datum));
+
+	for (int i = 0; i < features->columns; i++)
+		values[i] = CStringGetTextDatum(names[i]);
+	return PointerGetDatum(construct_array(values, features->columns, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+/* The row that the parts belong to, instead of what was there. */
+static void
+write_header(const GraphTraining *training)
+{
+	const LoadedGraph *loaded = training->loaded;
+	const Features *features[] = {loaded->user_features, loaded->object_features};
+	char	  **names[] = {loaded->user_feature_names, loaded->object_feature_names};
+	Oid			types[] = {TEXTOID, TEXTOID, INT8OID, TEXTARRAYOID, TEXTARRAYOID};
+	Datum		values[5] = {
+		CStringGetTextDatum(training->definition->name), CStringGetTextDatum(training->definition->owner),
+		Int64GetDatum(training->run_id)
+	};
+	char		nulls[] = "     ";
+
+	for (int side = 0; side < 2; side++)
+		if (features[side] == NULL)
+			nulls[3 + side] = 'n';
+		else
+			values[3 + side] = feature_names(names[side], features[side]);
+	write_rows("INSERT INTO behavpred.trained_network (graph, owner, run_id, user_features, object_features) "
+			   "VALUES ($1, $2, $3, $4, $5)", lengthof(types), types, values, nulls);
+}
+
+/* One block as a row. */
+static void
+write_block(NetworkWriting *writing, int part)
+{
+	const GraphDefinition *definition = writing->training->definition;
+	size_t		size = network_block_size(&writing->block);
+	bytea	   *data = palloc(VARHDRSZ + size);
+	Oid			types[] = {TEXTOID, TEXTOID, TEXTOID, INT4OID, BYTEAOID};
+	Datum		values[] = {
+		CStringGetTextDatum(definition->name), CStringGetTextDatum(definition->owner),
+		CStringGetTextDatum(part_words[writing->block.part]), Int32GetDatum(part), PointerGetDatum(data)
+	};
+
+	SET_VARSIZE(data, VARHDRSZ + size);
+	network_block_write(&writing->block, VARDATA(data));
+	write_rows("INSERT INTO behavpred.trained_network_part (graph, owner, kind, part, data) "
+			   "VALUES ($1, $2, $3, $4, $5)", lengthof(types), types, values, NULL);
+	writing->bytes += size;
+	pfree(data);
+}
+
+/* All blocks of one part; `keys` is NULL for the shared numbers. */
+static void
+write_part(NetworkWriting *writing, NetworkPart part, const Dictionary *keys)
+{
+	NetworkBlock *block = &writing->block;
+	int64		n = keys == NULL ? block->shape.n_shared : keys->count;
+	int			row = keys == NULL ? 1 : Max(network_row_count(&block->shape, part), 1);
+	int64		most = Max(BLOCK_NUMBERS / row, 1);
+
+	block->part = part;
+	block->key_kind = keys == NULL ? KEY_INTEGER : keys->kind;
+	for (int64 first = 0; first < n; first += most)
+	{
+		progress_phase("storing the network", first, n);
+		CHECK_FOR_INTERRUPTS();
+		block->first = first;
+		block->count = (int32) Min(most, n - first);
+		for (int32 i = 0; keys != NULL && i < block->count; i++)
+			block->keys[i] = dictionary_key(keys, (int32) first + i);
+		network_take(writing->network, part, first, block->count, block->values);
+		write_block(writing, (int) (first / most));
+	}
+}
+
+/* Write how much there is. */
+static void
+write_size(const NetworkWriting *writing)
+{
+	Oid			types[] = {TEXTOID, INT8OID};
+	Datum		values[] = {
+		CStringGetTextDatum(writing->training->definition->name), Int64GetDatum((int64) writing->bytes)
+	};
+
+	write_rows("UPDATE behavpred.trained_network SET bytes = $2 WHERE graph OPERATOR(pg_catalog.=) $1",
+			   lengthof(types), types, values, NULL);
+}
+
+/* See network_storage.h. */
+void
+network_store(const GraphTraining *training, EncoderTraining *encoder)
+{
+	NetworkWriting writing = {.training = training, .network = encoder_network(encoder)};
+	Oid			type = TEXTOID;
+	Datum		graph = CStringGetTextDatum(training->definition->name);
+
+	if (!can_be_stored())
+		return;
+	write_rows("DELETE FROM behavpred.trained_network WHERE graph OPERATOR(pg_catalog.=) $1", 1, &type, &graph, NULL);
+	if (!training->options.keep_network)
+		return;
+	writing.block.shape = network_shape(writing.network);
+	writing.block.values = palloc((BLOCK_NUMBERS + 1) * sizeof(float));
+	writing.block.keys = palloc(BLOCK_NUMBERS * sizeof(Key));
+	write_header(training);
+	write_part(&writing, NETWORK_SHARED, NULL);
+	write_part(&writing, NETWORK_USERS, &training->loaded->users);
+	write_part(&writing, NETWORK_OBJECTS, &training->loaded->objects);
+	write_size(&writing);
+	pfree(writing.block.values);
+	pfree(writing.block.keys);
+}
+
+/* ---- reading ----------------------------------------------------------------------------- */
+
+/* Row function: a bigint. */
+static void
+keep_bigint(void *argument, Datum *values, bool *nulls)
+{
+	*(int64 *) argument = DatumGetInt64(values[0]);
+}
+
+/* See network_storage.h. */
+int64
+network_stored_run(const GraphDefinition *definition)
+{
+	Oid			type = TEXTOID;
+	Datum		graph = CStringGetTextDatum(definition->name);
+	int64		run_id = 0;
+
+	if (can_be_stored())
+		read_rows("SELECT run_id FROM behavpred.trained_network WHERE graph OPERATOR(pg_catalog.=) $1",
+				  1, &type, &graph, NULL, keep_bigint, &run_id);
+	return run_id;
+}
+
+typedef struct NetworkReading
+{
+	Core	   *core;
+	const GraphDefinition *definition;
+	NetworkPart part;
+	NetworkBlockFunction function;
+	void	   *argument;
+} NetworkReading;
+
+/* The bytes of a row as a block of the part that the row says. */
+static void
+decode(Core *core, Arena *arena, const GraphDefinition *definition, NetworkPart part, bytea *data,
+	   NetworkBlock *block)
+{
+	if (network_block_read(core, arena, VARDATA_ANY(data), VARSIZE_ANY_EXHDR(data), block) == CORE_OK &&
+		block->part != part)
+		core_fail(core, CORE_CORRUPT, "a block of %s stands among those of %s", part_words[block->part],
+				  part_words[part]);
+	check_core(core, definition);
+}
+
+/* Row function: a block. */
+static void
+hand_on(void *argument, Datum *values, bool *nulls)
+{
+	NetworkReading *reading = argument;
+	NetworkBlock block;
+	Arena		arena;
+
+	CHECK_FOR_INTERRUPTS();
+	arena_open(&arena, reading->core);
+	decode(reading->core, &arena, reading->definition, reading->part, DatumGetByteaPP(values[0]), &block);
+	reading->function(reading->argument, &block);
+	arena_close(&arena);
+}
+
+/* See network_storage.h. */
+uint64
+network_read(Core *core, const GraphDefinition *definition, NetworkPart part, NetworkBlockFunction function,
+			 void *argument)
+{
+	NetworkReading reading = {core, definition, part, function, argument};
+	Oid			types[] = {TEXTOID, TEXTOID};
+	Datum		values[] = {CStringGetTextDatum(definition->name), CStringGetTextDatum(part_words[part])};
+
+	return read_rows("SELECT data FROM behavpred.trained_network_part WHERE graph OPERATOR(pg_catalog.=) $1 "
+					 "AND kind OPERATOR(pg_catalog.=) $2 ORDER BY part",
+					 lengthof(types), types, values, NULL, hand_on, &reading);
+}
+
+/* ---- erasure ----------------------------------------------------------------------------- */
+
+/* The search for a user among the blocks. */
+typedef struct Forgetting
+{
+	const GraphDefinition *definition;
+	Core	   *core;
+	MemoryContext context;		/* where the bytes go */
+	Key			key;
+	int32		part;			/* of the block that had it */
+	bytea	   *data;			/* that block without it; NULL until found */
+} Forgetting;
+
+/* Row function: part, data. */
+static void
+search_block(void *argument, Datum *values, bool *nulls)
+{
+	Forgetting *forgetting = argument;
+	NetworkBlock block;
+	Arena		arena;
+	int32		place;
+
+	CHECK_FOR_INTERRUPTS();
+	if (forgetting->data != NULL)
+		return;
+	arena_open(&arena, forgetting->core);
+	decode(forgetting->core, &arena, forgetting->definition, NETWORK_USERS, DatumGetByteaPP(values[1]), &block);
+	place = network_block_find(&block, &forgetting->key);
+	if (place >= 0)
+	{
+		size_t		size;
+
+		network_block_remove(&block, place);
+		size = network_block_size(&block);
+		forgetting->part = DatumGetInt32(values[0]);
+		forgetting->data = MemoryContextAlloc(forgetting->context, VARHDRSZ + size);
+		SET_VARSIZE(forgetting->data, VARHDRSZ + size);
+		network_block_write(&block, VARDATA(forgetting->data));
+	}
+	arena_close(&arena);
+}
+
+/* The block without the user in the place of that with him. */
+static void
+replace_block(const Forgetting *forgetting)
+{
+	Oid			types[] = {TEXTOID, INT4OID, BYTEAOID};
+	Datum		values[] = {
+		CStringGetTextDatum(forgetting->definition->name), Int32GetDatum(forgetting->part),
+		PointerGetDatum(forgetting->data)
+	};
+
+	write_rows("UPDATE behavpred.trained_network_part SET data = $3 WHERE graph OPERATOR(pg_catalog.=) $1 "
+			   "AND kind OPERATOR(pg_catalog.=) 'users' AND part OPERATOR(pg_catalog.=) $2",
+			   lengthof(types), types, values, NULL);
+}
+
+/* forget_in_network(graph, user_id) */
+Datum
+behavpred_forget_in_network(PG_FUNCTION_ARGS)
+{
+	Forgetting	forgetting = {.context = CurrentMemoryContext};
+	const GraphDefinition *definition;
+	Oid			type = TEXTOID;
+	Datum		graph;
+
+	require_writable("forget_user()");
+	definition = graph_definition_owned(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	graph_lock(definition);
+	forgetting.definition = definition;
+	forgetting.core = bridge_open(1);
+	forgetting.key = key_from_datum(definition->user_key_type,
+									key_parse(definition->user_key_type, text_to_cstring(PG_GETARG_TEXT_PP(1)), "user"));
+	graph = CStringGetTextDatum(definition->name);
+	read_rows("SELECT part, data FROM behavpred.trained_network_part WHERE graph OPERATOR(pg_catalog.=) $1 "
+			  "AND kind OPERATOR(pg_catalog.=) 'users'", 1, &type, &graph, NULL, search_block, &forgetting);
+	if (forgetting.data != NULL)
+		replace_block(&forgetting);
+	bridge_close(forgetting.core);
+	PG_RETURN_INT64(forgetting.data != NULL);
+}

@@ -1,0 +1,33 @@
+/*
+ * network_storage.h
+ *		The parameters of a trained network in the tables trained_network and
+ *		trained_network_part, in the blocks of core/network_format.h.
+ */
+#ifndef BEHAVPRED_NETWORK_STORAGE_H
+#define BEHAVPRED_NETWORK_STORAGE_H
+
+#include "postgres.h"
+
+#include "core/network_parameters.h"
+#include "pg/graph_training.h"
+
+/*
+ * Replace what is kept of a graph's network by the parameters of a training that
+ * encoder_finish() has ended, or by nothing when its options say so.
+ */
+extern void network_store(const GraphTraining *training, EncoderTraining *encoder);
+
+/* The run whose parameters are kept, 0 when there are none. */
+extern int64 network_stored_run(const GraphDefinition *definition);
+
+/* Called for each block; it goes when the function returns. */
+typedef void (*NetworkBlockFunction) (void *argument, const NetworkBlock *block);
+
+/*
+ * Read the blocks of one part in their order, in memory of the core; damaged bytes are
+ * ERRCODE_DATA_CORRUPTED.  Returns their number.
+ */
+extern uint64 network_read(Core *core, const GraphDefinition *definition, NetworkPart part,
+						   NetworkBlockFunction function, void *argument);
+
+#endif
