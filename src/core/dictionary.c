@@ -243,6 +243,13 @@ reserve_bytes(Dictionary *dictionary, size_t length)
 	return true;
 }
 
+/* Make room for the key in the arrays. */
+static bool
+reserve_key(Dictionary *dictionary, const Key *key)
+{
+	return reserve_number(dictionary) && (dictionary->kind == KEY_INTEGER || reserve_bytes(dictionary, key->length));
+}
+
 /* Append the key to the arrays; room was made. */
 static int32_t
 append_key(Dictionary *dictionary, const Key *key)
@@ -271,13 +278,18 @@ add_tagged(Dictionary *dictionary, const Key *key, uint32_t tag)
 	if (slot->number != FREE_SLOT)
 		return slot->number;
 
-	if (!reserve_slot(dictionary) || !reserve_number(dictionary) ||
-		(dictionary->kind == KEY_BYTES && !reserve_bytes(dictionary, key->length)))
+	if (!reserve_slot(dictionary) || !reserve_key(dictionary, key))
 		return -1;
 	slot = find_slot(dictionary, key, tag); /* the table may have moved */
 	slot->tag = tag;
 	slot->number = append_key(dictionary, key);
 	return slot->number;
+}
+
+int32_t
+dictionary_append(Dictionary *dictionary, const Key *key)
+{
+	return reserve_key(dictionary, key) ? append_key(dictionary, key) : -1;
 }
 
 int32_t

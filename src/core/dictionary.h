@@ -62,6 +62,12 @@ extern int32_t dictionary_add(Dictionary *dictionary, const Key *key);
  */
 extern CoreStatus dictionary_add_many(Dictionary *dictionary, const Key *keys, int n, int32_t *numbers);
 
+/*
+ * The next number for a key that is new and will not be looked for: the dictionary is a mere
+ * list of keys then, without a hash table.  -1 as above.
+ */
+extern int32_t dictionary_append(Dictionary *dictionary, const Key *key);
+
 /* The number of a key, -1 when it is not there. */
 extern int32_t dictionary_find(const Dictionary *dictionary, const Key *key);
 

@@ -330,6 +330,16 @@ kernel_adam(const AdamTask *task, int64_t first, int64_t last)
 	}
 }
 
+/* True when a lane is set. */
+INLINE bool
+any_lane(IntLanes lanes)
+{
+	int64_t		words[L / 2];
+
+	memcpy(words, &lanes, sizeof(lanes));
+	return (words[0] | words[1] | words[2] | words[3]) != 0;
+}
+
 static int
 kernel_above(const float *row, int n, float threshold, int32_t *positions)
 {
@@ -338,16 +348,18 @@ kernel_above(const float *row, int n, float threshold, int32_t *positions)
 
 	for (; i + 4 * L <= n; i += 4 * L)
 	{
-		IntLanes	any = (load(row + i) > all(threshold)) | (load(row + i + L) > all(threshold)) |
-			(load(row + i + 2 * L) > all(threshold)) | (load(row + i + 3 * L) > all(threshold));
-		int64_t		words[L / 2];
+		IntLanes	above[4];
 
-		memcpy(words, &any, sizeof(any));
-		if ((words[0] | words[1] | words[2] | words[3]) == 0)
+		for (int k = 0; k < 4; k++)
+			above[k] = load(row + i + k * L) > all(threshold);
+		if (!any_lane(above[0] | above[1] | above[2] | above[3]))
 			continue;
-		for (int j = i; j < i + 4 * L; j++)
-			if (row[j] > threshold)
-				positions[found++] = j;
+		for (int k = 0; k < 4; k++)
+			for (int j = i + k * L; any_lane(above[k]) && j < i + (k + 1) * L; j++)
+			{
+				positions[found] = j;
+				found += row[j] > threshold;
+			}
 	}
 	for (; i < n; i++)
 		if (row[i] > threshold)

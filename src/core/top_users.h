@@ -26,6 +26,7 @@ typedef struct TopList
 	int64_t		n;
 	int64_t		size;			/* how many are wanted */
 	double		least;			/* lower scores cannot be among them any more */
+	bool		again;			/* `least` was guessed too high: scratch of top_users_add() */
 	TopUser    *users;			/* room for 2 * size */
 } TopList;
 

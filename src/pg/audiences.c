@@ -13,7 +13,6 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
-#include "core/sorting.h"
 #include "core/top_users.h"
 #include "pg/bridge.h"
 #include "pg/deployed_model.h"
@@ -21,7 +20,7 @@
 #include "pg/keys.h"
 #include "pg/model_cache.h"
 #include "pg/result_rows.h"
-#include "pg/target_users.h"
+#include "pg/target_members.h"
 
 PG_FUNCTION_INFO_V1(behavpred_audiences);
 
@@ -31,7 +30,7 @@ enum
 	ARG_TARGETS, ARG_SIZE, ARG_EXCLUDE_KNOWN, ARG_CANDIDATES, ARG_THREADS
 };
 
-#define PANEL_USERS 8192
+#define PANEL_USERS 32768
 #define DEFAULT_SIZE 1000
 
 /* One target with its model and, at the end, its users. */
@@ -56,9 +55,9 @@ typedef struct AudienceGroup
 	int			n;
 	AudienceTarget **targets;
 	const Student **models;
-	TargetUsers known;			/* who is left out ... */
+	TargetMembers members;		/* who is left out ... */
 	Lists		excluded;		/* ... and of which targets */
-	Dictionary	keys;			/* of all candidates */
+	Dictionary	keys;			/* of all candidates: a list, nothing is looked for */
 	TopUsers	top;
 	Vectors		panel;
 	float	   *vectors;		/* of the panel */
@@ -98,9 +97,9 @@ take_candidate(void *argument, Datum *values, bool *nulls)
 	key = key_from_datum(group->graph->user_key_type, values[0]);
 	vector = embedding_from_datum(values[1], &width);
 	model_check_vector(group->models[0], vector, width);
-	dictionary_add(&group->keys, &key);
+	dictionary_append(&group->keys, &key);
 	check_core(group);
-	group->numbers[group->panel.count] = dictionary_find(&group->known.known, &key);
+	group->numbers[group->panel.count] = dictionary_find(&group->members.known, &key);
 	memcpy(group->vectors + group->panel.count++ * width, vector, width * sizeof(float));
 	if (group->panel.count == PANEL_USERS)
 		rank_panel(group);
@@ -108,45 +107,38 @@ take_candidate(void *argument, Datum *values, bool *nulls)
 
 /* Who did it already, for all targets at once. */
 static void
-read_known(AudienceGroup *group)
+read_members(AudienceGroup *group)
 {
-	const SamplingOptions none = {0};
+	TargetMembers *members = &group->members;
 	TargetDefinition **definitions = palloc(group->n * sizeof(TargetDefinition *));
 
-	target_users_open(&group->known, &group->arena, group->graph, NULL, &none, group->n);
-	if (!group->exclude_known)
-		return;
-	for (int t = 0; t < group->n; t++)
+	target_members_open(members, &group->arena, group->graph, group->n);
+	for (int t = 0; t < group->n && group->exclude_known; t++)
 	{
 		definitions[t] = group->targets[t]->definition;
 		if (definitions[t]->seeds != NULL)
-			target_users_add_seeds(&group->known, t, definitions[t]->seeds);
+			target_members_add_seeds(members, t, definitions[t]->seeds);
 	}
-	target_users_add_actors(&group->known, definitions);
+	if (group->exclude_known)
+		target_members_add_actors(members, definitions);
+	target_members_finish(members);
 }
 
-/* For each known user the targets that leave him out, ascending. */
+/* For each known user the targets that leave him out, ascending: so the pairs come. */
 static void
 list_excluded(AudienceGroup *group)
 {
-	const Dictionary *pairs = &group->known.pairs;
-	int64	   *starts = arena_allocate_zeroed(&group->arena, group->known.known.count + 2, sizeof(int64));
-	int32	   *items = arena_allocate(&group->arena, pairs->count, sizeof(int32));
-	SortItem   *sorted = arena_allocate(&group->arena, pairs->count, sizeof(SortItem));
+	const TargetMembers *members = &group->members;
+	int64	   *starts = arena_allocate_zeroed(&group->arena, members->known.count + 2, sizeof(int64));
+	int32	   *items = arena_allocate(&group->arena, members->n_pairs, sizeof(int32));
 
 	check_core(group);
-	for (int64 i = 0; i < pairs->count; i++)
-	{
-		sorted[i] = (SortItem) {pairs->integers[i], 0};
-		starts[(int32) (pairs->integers[i] & 0xffffffff) + 2]++;
-	}
-	for (int64 user = 0; user < group->known.known.count; user++)
+	for (int64 pair = 0; pair < members->n_pairs; pair++)
+		starts[target_member_user(members, pair) + 2]++;
+	for (int64 user = 0; user < members->known.count; user++)
 		starts[user + 2] += starts[user + 1];
-	sort_items(group->core, &group->arena, sorted, pairs->count, NULL, NULL);
-	check_core(group);
-	for (int64 i = 0; i < pairs->count; i++)
-		items[starts[(sorted[i].key & 0xffffffff) + 1]++] = (int32) (sorted[i].key >> 32);
-	arena_release(&group->arena, sorted);
+	for (int64 pair = 0; pair < members->n_pairs; pair++)
+		items[starts[target_member_user(members, pair) + 1]++] = target_member_target(members, pair);
 	group->excluded = (Lists) {starts, items};
 }
 
@@ -184,7 +176,7 @@ open_group(AudienceGroup *group, int threads)
 	for (int t = 0; t < group->n; t++)
 		group->models[t] = group->targets[t]->deployed->student;
 	width = group->models[0]->widths[0];
-	read_known(group);
+	read_members(group);
 	list_excluded(group);
 	limit_size(group);
 	dictionary_open(&group->keys, &group->arena, key_kind(group->graph->user_key_type));

@@ -123,7 +123,12 @@ char *
 key_to_text(Oid type, const Key *key)
 {
 	if (key_kind(type) == KEY_INTEGER)
-		return psprintf(INT64_FORMAT, key->integer);
+	{
+		char	   *text = palloc(MAXINT8LEN + 1);
+
+		pg_lltoa(key->integer, text);
+		return text;
+	}
 	if (type == UUIDOID)
 		return DatumGetCString(DirectFunctionCall1(uuid_out, key_to_datum(type, key)));
 	return pnstrdup(key->bytes, key->length);

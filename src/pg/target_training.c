@@ -15,6 +15,7 @@
 
 #include "pg/bridge.h"
 #include "pg/graph_lock.h"
+#include "pg/target_sample.h"
 #include "pg/target_training.h"
 #include "pg/wording.h"
 
@@ -152,8 +153,8 @@ train(TargetBatch *batch, int number, Arena *arena)
 
 	training->known = target_users_known(&batch->users, number);
 	training->teacher = target_teacher(batch->graph, &batch->run, &batch->objects, training->definition, arena);
-	target_users_sample(&batch->users, number, training->definition, training->teacher.n_objects > 0, arena,
-						&training->sample);
+	target_sample_draw(&batch->users, number, training->definition, training->teacher.n_objects > 0, arena,
+					   &training->sample);
 	check_sample(batch, training);
 	if (batch->objects.width != 0 && batch->objects.width != training->sample.width)
 		refuse_widths(batch->graph, training->sample.width, batch->objects.width);
@@ -244,7 +245,8 @@ read_seeds(void *argument)
 {
 	TrainingStep *step = argument;
 
-	target_users_add_seeds(&step->batch->users, step->number, step->batch->targets[step->number]->definition->seeds);
+	target_members_add_seeds(&step->batch->users.members, step->number,
+							 step->batch->targets[step->number]->definition->seeds);
 }
 
 /* Run a step of one target as the batch wants it; its scraps go. */
@@ -292,7 +294,7 @@ read_shared(void *argument)
 		definitions[t] = batch->targets[t]->error == NULL ? batch->targets[t]->definition : NULL;
 	}
 	target_objects_read(&batch->arena, batch->graph, batch->n, definitions, &batch->objects);
-	target_users_add_actors(&batch->users, definitions);
+	target_members_add_actors(&batch->users.members, definitions);
 	target_users_read(&batch->users, first->candidates, first->negatives);
 }
 

@@ -29,7 +29,8 @@
 static void
 check_core(const TargetUsers *users)
 {
-	bridge_check(users->arena->core, "reading the users of the targets of graph \"%s\"", users->graph->name);
+	bridge_check(users->arena->core, "reading the users of the targets of graph \"%s\"",
+				 users->members.graph->name);
 }
 
 /* See target_users.h. */
@@ -37,255 +38,85 @@ void
 target_users_open(TargetUsers *users, Arena *arena, const GraphDefinition *graph, const GraphRun *run,
 				  const SamplingOptions *options, int n_targets)
 {
-	KeyKind		kind = key_kind(graph->user_key_type);
-
 	memset(users, 0, sizeof(*users));
 	users->arena = arena;
-	users->graph = graph;
 	users->run = run;
 	users->options = *options;
-	users->n_targets = n_targets;
-	dictionary_open(&users->known, arena, kind);
-	dictionary_open(&users->pairs, arena, KEY_INTEGER);
-	dictionary_open(&users->named_negatives, arena, kind);
+	target_members_open(&users->members, arena, graph, n_targets);
+	dictionary_open(&users->named_negatives, arena, key_kind(graph->user_key_type));
 	check_core(users);
 }
 
-/* ---- who belongs to which target --------------------------------------------------------- */
-
-/* A user is known to belong to a target; more than once does no harm. */
-static void
-add_pair(TargetUsers *users, int target, const Key *key)
-{
-	int32		user = dictionary_add(&users->known, key);
-	Key			pair = {.integer = (int64) target << 32 | (uint32) user};
-
-	if (user >= 0)
-		dictionary_add(&users->pairs, &pair);
-	check_core(users);
-}
-
-typedef struct SeedReading
-{
-	TargetUsers *users;
-	int			target;
-} SeedReading;
-
-/* UserFunction: a seed of a target. */
-static void
-add_seed(void *argument, const Key *key)
-{
-	SeedReading *reading = argument;
-
-	add_pair(reading->users, reading->target, key);
-}
-
-/* See target_users.h. */
-void
-target_users_add_seeds(TargetUsers *users, int target, const char *relation)
-{
-	SeedReading reading = {users, target};
-
-	relation_users(users->graph, relation, "seeds", add_seed, &reading);
-}
-
-/* The targets of one horizon, found by their objects. */
-typedef struct ActorReading
-{
-	TargetUsers *users;
-	Dictionary	objects;
-	char	  **names;			/* of the objects */
-	int		   *first;			/* for each object the first place in the lists below, -1 = none */
-	int		   *targets;		/* place -> target */
-	int		   *next;			/* place -> next place of the same object, -1 = none */
-} ActorReading;
-
-/* Row function: a user and the object he acted on. */
-static void
-add_actor(void *argument, Datum *values, bool *nulls)
-{
-	ActorReading *reading = argument;
-	const GraphDefinition *graph = reading->users->graph;
-	int32		object;
-	Key			key;
-
-	if (nulls[0] || nulls[1])
-		return;
-	key = key_from_datum(graph->object_key_type, values[1]);
-	object = dictionary_find(&reading->objects, &key);
-	if (object < 0)
-		return;
-	key = key_from_datum(graph->user_key_type, values[0]);
-	for (int place = reading->first[object]; place >= 0; place = reading->next[place])
-		add_pair(reading->users, reading->targets[place], &key);
-}
-
-static bool
-same_horizon(const char *a, const char *b)
-{
-	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
-}
-
-/* List the objects of the targets with this horizon. */
-static void
-list_objects(ActorReading *reading, TargetDefinition **targets, const char *horizon)
-{
-	Oid			type = reading->users->graph->object_key_type;
-	int			n_targets = reading->users->n_targets;
-	int			room = 1;
-	int			places = 0;
-
-	for (int t = 0; t < n_targets; t++)
-		room += targets[t] == NULL ? 0 : targets[t]->n_objects;
-	reading->names = palloc(room * sizeof(char *));
-	reading->first = palloc(room * sizeof(int));
-	reading->targets = palloc(room * sizeof(int));
-	reading->next = palloc(room * sizeof(int));
-	for (int t = 0; t < n_targets; t++)
-		for (int i = 0; targets[t] != NULL && same_horizon(targets[t]->horizon, horizon) &&
-			 i < targets[t]->n_objects; i++, places++)
-		{
-			Key			key = key_from_datum(type, key_parse(type, targets[t]->objects[i], "object"));
-			int32		before = reading->objects.count;
-			int32		object = dictionary_add(&reading->objects, &key);
-
-			check_core(reading->users);
-			if (object == before)
-			{
-				reading->names[object] = targets[t]->objects[i];
-				reading->first[object] = -1;
-			}
-			reading->targets[places] = t;
-			reading->next[places] = reading->first[object];
-			reading->first[object] = places;
-		}
-}
-
-/* Read the interactions with the objects of the targets with this horizon. */
-static void
-read_actors(TargetUsers *users, TargetDefinition **targets, const char *horizon)
-{
-	const GraphDefinition *graph = users->graph;
-	ActorReading reading = {.users = users};
-
-	dictionary_open(&reading.objects, users->arena, key_kind(graph->object_key_type));
-	check_core(users);
-	list_objects(&reading, targets, horizon);
-	target_interactions_read(graph, psprintf("%s, %s", quote_identifier(graph->user_column),
-											 quote_identifier(graph->object_column)),
-							 reading.objects.count, reading.names, horizon, add_actor, &reading);
-}
-
-/* See target_users.h. */
-void
-target_users_add_actors(TargetUsers *users, TargetDefinition **targets)
-{
-	for (int t = 0; t < users->n_targets; t++)
-	{
-		bool		first = targets[t] != NULL && targets[t]->n_objects > 0;
-
-		for (int earlier = 0; earlier < t && first; earlier++)
-			first = targets[earlier] == NULL || targets[earlier]->n_objects == 0 ||
-				!same_horizon(targets[earlier]->horizon, targets[t]->horizon);
-		if (first)
-			read_actors(users, targets, targets[t]->horizon);
-	}
-}
-
-/* Target and user of a pair. */
-static int
-pair_target(const TargetUsers *users, int64 pair)
-{
-	return (int) (users->pairs.integers[pair] >> 32);
-}
-
-static int32
-pair_user(const TargetUsers *users, int64 pair)
-{
-	return (int32) (users->pairs.integers[pair] & 0xffffffff);
-}
+/* ---- those who belong to a target -------------------------------------------------------- */
 
 /* Hash and order of all known users. */
 static void
 describe_known(TargetUsers *users)
 {
-	users->known_users = arena_allocate_zeroed(users->arena, users->known.count, sizeof(KnownUser));
+	users->known_users = arena_allocate_zeroed(users->arena, users->members.known.count, sizeof(KnownUser));
 	check_core(users);
-	for (int32 u = 0; u < users->known.count; u++)
+	for (int32 u = 0; u < users->members.known.count; u++)
 	{
 		KnownUser  *user = &users->known_users[u];
-		Key			key = dictionary_key(&users->known, u);
+		Key			key = dictionary_key(&users->members.known, u);
 
 		if (u % ROWS_PER_LOOK == 0)
 			CHECK_FOR_INTERRUPTS();
-		user->hash = key_hash(users->known.kind, &key);
+		user->hash = key_hash(users->members.known.kind, &key);
 		user->order = random_bits(users->options.seed, RANDOM_SAMPLE, user->hash);
 		user->row = -1;
 	}
-}
-
-/* How many users each target has: starts[t + 1] is where the members of t begin, and will be
- * where they end. */
-static void
-count_members(TargetUsers *users)
-{
-	users->starts = arena_allocate_zeroed(users->arena, users->n_targets + 2, sizeof(int64));
-	users->members = arena_allocate(users->arena, users->pairs.count, sizeof(int32));
-	check_core(users);
-	for (int64 pair = 0; pair < users->pairs.count; pair++)
-		users->starts[pair_target(users, pair) + 2]++;
-	for (int t = 0; t < users->n_targets; t++)
-		users->starts[t + 2] += users->starts[t + 1];
 }
 
 /* See target_users.h. */
 int64
 target_users_known(const TargetUsers *users, int target)
 {
-	return users->starts[target + 1] - users->starts[target];
+	return users->members.starts[target + 1] - users->members.starts[target];
 }
 
 /* List the members of each target in order; the first of each are kept. */
 static void
-list_members(TargetUsers *users)
+order_members(TargetUsers *users)
 {
-	int64		n = users->pairs.count;
-	SortItem   *items;
+	const TargetMembers *members = &users->members;
+	int64		n = members->n_pairs;
+	int64	   *places = arena_allocate(users->arena, members->n_targets, sizeof(int64));
+	SortItem   *items = arena_allocate(users->arena, n, sizeof(SortItem));
 
-	describe_known(users);
-	count_members(users);
-	items = arena_allocate(users->arena, n, sizeof(SortItem));
+	users->ordered = arena_allocate(users->arena, n, sizeof(int32));
 	check_core(users);
+	memcpy(places, members->starts, members->n_targets * sizeof(int64));
 	for (int64 pair = 0; pair < n; pair++)
-		items[pair] = (SortItem) {users->known_users[pair_user(users, pair)].order, pair};
+		items[pair] = (SortItem) {users->known_users[target_member_user(members, pair)].order, pair};
 	sort_items(users->arena->core, users->arena, items, n, NULL, NULL);
 	check_core(users);
 	for (int64 i = 0; i < n; i++)
 	{
-		int			target = pair_target(users, items[i].index);
-		int32		user = pair_user(users, items[i].index);
+		int			target = target_member_target(members, items[i].index);
+		int32		user = target_member_user(members, items[i].index);
 
 		if (i % ROWS_PER_LOOK == 0)
 			CHECK_FOR_INTERRUPTS();
-		users->members[users->starts[target + 1]++] = user;
+		if (places[target] - members->starts[target] < TARGET_MOST_POSITIVES)
+			users->known_users[user].kept = true;
+		users->ordered[places[target]++] = user;
 	}
 	arena_release(users->arena, items);
-	for (int t = 0; t < users->n_targets; t++)
-		for (int64 i = 0; i < Min(target_users_known(users, t), TARGET_MOST_POSITIVES); i++)
-			users->known_users[users->members[users->starts[t] + i]].kept = true;
+	arena_release(users->arena, places);
 }
 
-/* ---- their vectors --------------------------------------------------------------------------- */
-
-/* Negatives that a target wants. */
-static int64
-wanted_negatives(const TargetUsers *users, int target)
+/* See target_users.h. */
+int64
+target_users_wanted(const TargetUsers *users, int target)
 {
 	double		positives = Min(target_users_known(users, target), TARGET_MOST_POSITIVES);
 	double		wanted = Max(users->options.least_negatives, ceil(users->options.negative_ratio * positives));
 
 	return (int64) Min(wanted, TARGET_MOST_NEGATIVES);
 }
+
+/* ---- their vectors --------------------------------------------------------------------------- */
 
 /*
  * So many of either sort are kept that the positives among them are not missed; a target
@@ -297,12 +128,12 @@ kept_negatives(const TargetUsers *users)
 {
 	int64		most = 0;
 
-	for (int t = 0; t < users->n_targets; t++)
+	for (int t = 0; t < users->members.n_targets; t++)
 	{
-		int64		wanted = wanted_negatives(users, t);
+		int64		wanted = target_users_wanted(users, t);
 		int64		known = target_users_known(users, t);
 
-		most = Max(most, users->n_targets == 1 ? wanted : wanted + Min(known, Max(wanted, TARGET_MOST_POSITIVES)));
+		most = Max(most, users->members.n_targets == 1 ? wanted : wanted + Min(known, Max(wanted, TARGET_MOST_POSITIVES)));
 	}
 	return most;
 }
@@ -397,7 +228,7 @@ describe_candidate(const TargetUsers *users, const Key *key, int32 degree, int32
 	}
 	else
 	{
-		user.hash = key_hash(users->known.kind, key);
+		user.hash = key_hash(users->members.known.kind, key);
 		user.order = random_bits(users->options.seed, RANDOM_SAMPLE, user.hash);
 	}
 	user.shielded = encoder_shields(users->run->seed, users->run->target_fraction, degree, user.hash);
@@ -416,7 +247,7 @@ fill_row(TargetUsers *users, int64 row, const KeptUser *user, const float *vecto
 static bool
 may_be_negative(const TargetUsers *users, const Key *key, int32 known)
 {
-	if (known >= 0 && users->n_targets == 1)
+	if (known >= 0 && users->members.n_targets == 1)
 		return false;
 	return !users->only_named || dictionary_find(&users->named_negatives, key) >= 0;
 }
@@ -450,7 +281,7 @@ check_width(TargetUsers *users, int width)
 	if (users->width == 0)
 		users->width = width;
 	if (users->width != width)
-		refuse_widths(users->graph, users->width, width);
+		refuse_widths(users->members.graph, users->width, width);
 }
 
 typedef struct VectorReading
@@ -477,7 +308,7 @@ take_candidate(void *argument, Datum *values, bool *nulls)
 	key = key_from_datum(reading->key_type, values[0]);
 	vector = embedding_from_datum(values[1], &width);
 	check_width(users, width);
-	known = dictionary_find(&users->known, &key);
+	known = dictionary_find(&users->members.known, &key);
 	user = describe_candidate(users, &key, nulls[2] ? 0 : DatumGetInt32(values[2]), known);
 	users->candidates++;
 	if (known >= 0)
@@ -525,7 +356,7 @@ order_drawn(TargetUsers *users)
 void
 target_users_read(TargetUsers *users, const char *candidates, const char *negatives)
 {
-	const GraphDefinition *graph = users->graph;
+	const GraphDefinition *graph = users->members.graph;
 	VectorReading reading = {
 		users, source_key_column(relation_from_text(graph->user_embeddings), graph->user_column, "the graph")
 	};
@@ -533,176 +364,11 @@ target_users_read(TargetUsers *users, const char *candidates, const char *negati
 	if (negatives != NULL)
 		relation_users(graph, negatives, "negatives", name_negative, users);
 	users->only_named = negatives != NULL;
-	list_members(users);
+	target_members_finish(&users->members);
+	describe_known(users);
+	order_members(users);
 	users->wanted = kept_negatives(users);
 	source_read(graph->apply_row_security, target_candidates_query(graph, candidates), 0, NULL, NULL,
 				take_candidate, &reading);
 	order_drawn(users);
-}
-
-/* ---- samples ----------------------------------------------------------------------------------- */
-
-/* A sample while it is drawn. */
-typedef struct Drawing
-{
-	TargetUsers *users;
-	int			target;
-	const TargetDefinition *definition;
-	bool		has_object;		/* that the graph knows */
-	bool		shields;		/* the graph's training shielded users from the target's objects */
-	uint64		object_hash;	/* of the first object */
-	int64		n_positive;
-	int64		n_negative;
-	int64		unseen;			/* positives */
-	int64		population;		/* positives among the candidates */
-	bool		only_shielded;
-	int64	   *rows;			/* positives, then negatives */
-} Drawing;
-
-/* True when the graph's training has not seen what makes this user a positive; seeds that are
- * not told by an object have no edge to be seen. */
-static bool
-is_unseen(const Drawing *drawing, const KeptUser *user)
-{
-	const GraphRun *run = drawing->users->run;
-
-	if (!drawing->has_object)
-		return true;
-	if (drawing->shields)
-		return user->shielded;
-	return drawing->definition->n_objects == 1 && drawing->definition->seeds == NULL &&
-		encoder_holds_out(run->seed, run->validation_fraction, user->degree, user->hash, drawing->object_hash);
-}
-
-/* The target's members: mark them, count them, and take those that are kept for it. */
-static void
-take_positives(Drawing *drawing)
-{
-	TargetUsers *users = drawing->users;
-	int64		first = users->starts[drawing->target];
-
-	for (int64 place = first; place < users->starts[drawing->target + 1]; place++)
-	{
-		KnownUser  *user = &users->known_users[users->members[place]];
-
-		if (place % ROWS_PER_LOOK == 0)
-			CHECK_FOR_INTERRUPTS();
-		user->marked = drawing->target + 1;
-		if (!user->candidate)
-			continue;
-		drawing->population++;
-		if (place - first >= TARGET_MOST_POSITIVES)
-			continue;
-		drawing->rows[drawing->n_positive++] = user->row;
-		drawing->unseen += is_unseen(drawing, &users->rows[user->row]);
-	}
-}
-
-/* True for a drawn user who is not one of the target's own. */
-static bool
-is_negative(const Drawing *drawing, const KeptUser *user)
-{
-	return user->known < 0 || drawing->users->known_users[user->known].marked != drawing->target + 1;
-}
-
-/* Are there enough shielded users of both classes to do without the others? */
-static bool
-enough_shielded(const Drawing *drawing)
-{
-	const TargetUsers *users = drawing->users;
-	int64		negatives = 0;
-
-	if (!drawing->shields || !drawing->has_object || drawing->unseen < TARGET_ENOUGH_UNSEEN)
-		return false;
-	for (int64 i = 0; i < users->n_drawn && negatives < drawing->unseen; i++)
-	{
-		const KeptUser *user = &users->rows[users->drawn[i]];
-
-		negatives += user->shielded && is_negative(drawing, user);
-	}
-	return negatives >= drawing->unseen;
-}
-
-/* The first in order who are not positive, up to the number wanted. */
-static void
-take_negatives(Drawing *drawing)
-{
-	TargetUsers *users = drawing->users;
-	int64		wanted = wanted_negatives(users, drawing->target);
-
-	drawing->only_shielded = enough_shielded(drawing);
-	for (int64 i = 0; i < users->n_drawn && drawing->n_negative < wanted; i++)
-	{
-		const KeptUser *user = &users->rows[users->drawn[i]];
-
-		if (i % ROWS_PER_LOOK == 0)
-			CHECK_FOR_INTERRUPTS();
-		if (is_negative(drawing, user) && (user->shielded || !drawing->only_shielded))
-			drawing->rows[drawing->n_positive + drawing->n_negative++] = users->drawn[i];
-	}
-}
-
-/* Hash of the target's first object, for is_unseen(). */
-static uint64
-first_object_hash(const GraphDefinition *graph, const TargetDefinition *target)
-{
-	Oid			type = graph->object_key_type;
-	Key			key;
-
-	if (target->n_objects == 0)
-		return 0;
-	key = key_from_datum(type, key_parse(type, target->objects[0], "object"));
-	return key_hash(key_kind(type), &key);
-}
-
-/* The sample as the core takes it: positives first. */
-static void
-copy_sample(const Drawing *drawing, Arena *arena, TargetSample *sample)
-{
-	const TargetUsers *users = drawing->users;
-	int64		n = drawing->n_positive + drawing->n_negative;
-
-	sample->vectors = arena_allocate(arena, n * users->width, sizeof(float));
-	sample->degrees = arena_allocate(arena, n, sizeof(double));
-	sample->hashes = arena_allocate(arena, n, sizeof(uint64));
-	sample->unseen = arena_allocate(arena, n, 1);
-	check_core(users);
-	for (int64 i = 0; i < n; i++)
-	{
-		const KeptUser *user = &users->rows[drawing->rows[i]];
-
-		if (i % ROWS_PER_LOOK == 0)
-			CHECK_FOR_INTERRUPTS();
-		memcpy(sample->vectors + i * users->width, users->vectors + drawing->rows[i] * users->width,
-			   users->width * sizeof(float));
-		sample->degrees[i] = user->degree;
-		sample->hashes[i] = user->hash;
-		sample->unseen[i] = i < drawing->n_positive && is_unseen(drawing, user);
-	}
-}
-
-/* See target_users.h. */
-void
-target_users_sample(TargetUsers *users, int target, const TargetDefinition *definition, bool has_object,
-					Arena *arena, TargetSample *sample)
-{
-	Drawing		drawing = {
-		.users = users, .target = target, .definition = definition, .has_object = has_object,
-		.shields = graph_run_shields(users->run, definition),
-		.object_hash = first_object_hash(users->graph, definition)
-	};
-	int64		room = Min(target_users_known(users, target), TARGET_MOST_POSITIVES) +
-		Min(wanted_negatives(users, target), users->n_drawn);
-
-	memset(sample, 0, sizeof(*sample));
-	drawing.rows = arena_allocate(arena, room, sizeof(int64));
-	check_core(users);
-	take_positives(&drawing);
-	take_negatives(&drawing);
-	sample->width = users->width;
-	sample->n_positive = drawing.n_positive;
-	sample->n_negative = drawing.n_negative;
-	sample->population_positives = drawing.population;
-	sample->candidates = users->candidates;
-	copy_sample(&drawing, arena, sample);
 }

@@ -12,8 +12,7 @@
 #include "postgres.h"
 
 #include "core/dictionary.h"
-#include "core/target_model.h"
-#include "pg/target_definition.h"
+#include "pg/target_members.h"
 #include "pg/target_teacher.h"
 
 /* More positives and negatives than these make a model slower, not better: of a larger
@@ -36,7 +35,7 @@ typedef struct KnownUser
 	int64		row;			/* of the vector, -1 = not kept */
 	bool		kept;			/* among the first TARGET_MOST_POSITIVES of a target */
 	bool		candidate;		/* has an embedding and is among the candidates */
-	int32		marked;			/* scratch of target_users_sample(): target + 1 */
+	int32		marked;			/* scratch of target_sample_draw(): target + 1 */
 } KnownUser;
 
 /* A user whose vector is kept. */
@@ -61,15 +60,11 @@ typedef struct NegativeDraw
 typedef struct TargetUsers
 {
 	Arena	   *arena;
-	const GraphDefinition *graph;
 	const GraphRun *run;
 	SamplingOptions options;
-	int			n_targets;
-	Dictionary	known;			/* users */
-	Dictionary	pairs;			/* target << 32 | user */
-	KnownUser  *known_users;
-	int64	   *starts;			/* n_targets + 1: where the members of a target begin */
-	int32	   *members;		/* known users by target, in order */
+	TargetMembers members;		/* to be filled before the reading */
+	KnownUser  *known_users;	/* by number in members.known */
+	int32	   *ordered;		/* the members of each target, from its members.starts on, in order */
 	Dictionary	named_negatives;
 	bool		only_named;		/* nobody else is a negative */
 
@@ -89,13 +84,6 @@ typedef struct TargetUsers
 extern void target_users_open(TargetUsers *users, Arena *arena, const GraphDefinition *graph,
 							  const GraphRun *run, const SamplingOptions *options, int n_targets);
 
-/* The users of a relation are known to belong to target number `target`. */
-extern void target_users_add_seeds(TargetUsers *users, int target, const char *relation);
-
-/* Those who did the behaviour to the objects of the targets: one reading for each horizon
- * that they have; NULL stands for a target that is left out. */
-extern void target_users_add_actors(TargetUsers *users, TargetDefinition **targets);
-
 /*
  * One reading of the embeddings of the users of `candidates` (NULL = all of the graph); the
  * users of `negatives` alone may become negatives, unless it is NULL.
@@ -105,14 +93,7 @@ extern void target_users_read(TargetUsers *users, const char *candidates, const 
 /* How many users are known to belong to it, those without an embedding among them. */
 extern int64 target_users_known(const TargetUsers *users, int target);
 
-/*
- * The sample of a target, in `arena`; has_object: the graph knows one of its objects.  Negatives are those of the negatives relation, else
- * candidates that are not positive; the first in order, so that the choice does not depend
- * on the order of rows, nor on the other targets.  A positive is never a negative.  Where
- * the graph's training shielded enough positives from the target's objects, negatives are
- * shielded users as well: so vectors of both classes are alike in what they have not seen.
- */
-extern void target_users_sample(TargetUsers *users, int target, const TargetDefinition *definition,
-								bool has_object, Arena *arena, TargetSample *sample);
+/* Negatives that a target wants. */
+extern int64 target_users_wanted(const TargetUsers *users, int target);
 
 #endif
