@@ -12,6 +12,7 @@
 
 #include "utils/builtins.h"
 
+#include "pg/audience_pieces.h"
 #include "pg/audience_selection.h"
 #include "pg/bridge.h"
 #include "pg/deployed_model.h"
@@ -141,11 +142,20 @@ audience_probability(const Audience *audience, const ScoredKey *entry, double *l
 	return probability;
 }
 
+/* See audience_selection.h. */
+bool
+audience_admits(const AudienceRequest *request, const Audience *audience, double logit)
+{
+	ScoredKey	entry = {.score = logit};
+	double		lift;
+
+	return audience_probability(audience, &entry, &lift) >= request->min_probability && lift >= request->min_lift;
+}
+
 /* Score the panel and keep those above the thresholds. */
 static void
 score_panel(Scoring *scoring)
 {
-	const AudienceRequest *request = scoring->request;
 	Audience   *audience = scoring->audience;
 
 	student_logits(audience->core, audience->student, scoring->vectors, scoring->n, scoring->logits);
@@ -154,10 +164,9 @@ score_panel(Scoring *scoring)
 	{
 		ScoredKey  *entry = &scoring->panel.entries[i];
 		Key			key = selection_key(&scoring->panel, entry);
-		double		lift;
 
 		entry->score = scoring->logits[i];
-		if (audience_probability(audience, entry, &lift) >= request->min_probability && lift >= request->min_lift)
+		if (audience_admits(scoring->request, audience, entry->score))
 			selection_add(&audience->selection, &key, entry->score);
 	}
 	scoring->n = 0;
@@ -203,16 +212,15 @@ open_scoring(Scoring *scoring)
 	selection_open(&audience->selection, &audience->arena, kind, limit);
 }
 
-/* How many of the selected are wanted. */
-static int64
-final_limit(const Scoring *scoring)
+/* See audience_selection.h. */
+int64
+audience_limit(const AudienceRequest *request, int64 candidates)
 {
-	const AudienceRequest *request = scoring->request;
 	int64		limit = request->size;
 
 	if (request->fraction > 0)
 	{
-		int64		share = (int64) (request->fraction * scoring->candidates + 0.5);
+		int64		share = (int64) (request->fraction * candidates + 0.5);
 
 		share = Max(share, 1);
 		limit = limit == 0 ? share : Min(limit, share);
@@ -243,10 +251,15 @@ audience_select(const AudienceRequest *request, Audience *audience)
 	open_scoring(&scoring);
 	if (request->exclude_known)
 		target_known_users(request->target, audience->graph, remember_user, &scoring);
+	if (audience_has_pieces(audience))
+	{
+		audience_merge_pieces(request, audience, request->exclude_known ? &scoring.known : NULL);
+		return;
+	}
 	source_read(audience->graph->apply_row_security, target_candidates_query(audience->graph, request->candidates),
 				0, NULL, NULL, take_candidate, &scoring);
 	score_panel(&scoring);
-	selection_finish(&audience->selection, final_limit(&scoring));
+	selection_finish(&audience->selection, audience_limit(request, scoring.candidates));
 }
 
 /* See audience_selection.h. */

@@ -51,6 +51,12 @@ extern void audience_open(const AudienceRequest *request, Audience *audience);
 extern void audience_select(const AudienceRequest *request, Audience *audience);
 extern void audience_close(Audience *audience);
 
+/* How many users are wanted of so many candidates, 0 = all. */
+extern int64 audience_limit(const AudienceRequest *request, int64 candidates);
+
+/* Is a user with this raw logit above the thresholds? */
+extern bool audience_admits(const AudienceRequest *request, const Audience *audience, double logit);
+
 /* Probability and lift of an entry. */
 extern double audience_probability(const Audience *audience, const ScoredKey *entry, double *lift);
 

@@ -21,13 +21,14 @@
 #include "utils/queryenvironment.h"
 #include "utils/tuplestore.h"
 
+#include "pg/embedding_sending.h"
 #include "pg/embedding_storage.h"
 #include "pg/keys.h"
+#include "pg/placement.h"
 #include "pg/progress.h"
 #include "pg/source.h"
 #include "pg/writer.h"
 
-#define ROWS_PER_BATCH 4096
 #define BATCH_NAME "behavpred_batch"
 #define BATCH_COLUMNS 3			/* key, embedding, degree */
 
@@ -67,7 +68,7 @@ embedding_columns_fit(Oid relation, const char *key_column, Oid key_type)
 	Oid			embedding;
 	Oid			degree;
 
-	return (kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE) &&
+	return (kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE || kind == RELKIND_FOREIGN_TABLE) &&
 		source_has_column(relation, key_column, &key) && key_types_match(key, key_type) &&
 		source_has_column(relation, "embedding", &embedding) && embedding == FLOAT4ARRAYOID &&
 		source_has_column(relation, "degree", &degree) && degree == INT4OID;
@@ -122,6 +123,13 @@ creation_error(void *argument)
 {
 	if (geterrcode() == ERRCODE_INSUFFICIENT_PRIVILEGE)
 		errhint("Training creates its tables in the current schema: SET search_path to one where you may create tables.");
+}
+
+/* The name of a table that a training makes. */
+static char *
+table_name(const GraphDefinition *definition, const EmbeddingTable *table)
+{
+	return psprintf("%s_%s_embedding", definition->name, table->kind);
 }
 
 /* CREATE TABLE and its comments. */
@@ -181,12 +189,70 @@ embedding_table_prepare(const GraphDefinition *definition, bool of_objects)
 	}
 	check_creator(definition);
 	schema = creation_schema();
-	bare = psprintf("%s_%s_embedding", definition->name, table.kind);
+	bare = table_name(definition, &table);
 	name = quote_qualified_identifier(get_namespace_name(schema), bare);
 	if (OidIsValid(get_relname_relid(bare, schema)))
 		name_is_taken(name);
 	create_table(definition, &table, name);
 	return name;
+}
+
+/* Refuse a table that vectors do not fit into. */
+static void
+refuse_given(const EmbeddingTable *table, Oid relation)
+{
+	const char *key = quote_identifier(table->key_column);
+	const char *type = format_type_be_qualified(table->key_type);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_DATATYPE_MISMATCH),
+			 errmsg("embeddings do not fit into %s", relation_qualified_name(relation)),
+			 errdetail("Needed is a table, ordinary, partitioned or foreign, with the columns %s %s, embedding real[], "
+					   "degree integer; its columns are: %s.", key, type, source_column_list(relation)),
+			 errhint("CREATE TABLE ... (%s %s PRIMARY KEY, embedding real[] NOT NULL, degree integer NOT NULL) "
+					 "PARTITION BY HASH (%s);", key, type, key)));
+}
+
+/* See embedding_storage.h.  Its keys are of the very type of the graph's, which comparisons rely on. */
+char *
+embedding_table_given(const GraphDefinition *definition, Oid relation)
+{
+	EmbeddingTable table = embedding_table(definition, false);
+	Oid			type;
+
+	if (!is_current_role(definition->owner))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("only the owner of graph \"%s\" may give it a table", definition->name),
+				 errdetail("Its owner is \"%s\".", definition->owner),
+				 errhint("Train it without embeddings_table, which writes to the table it has.")));
+	if (!embedding_columns_fit(relation, table.key_column, table.key_type) ||
+		!source_has_column(relation, table.key_column, &type) || type != table.key_type)
+		refuse_given(&table, relation);
+	check_stored_table(&table, relation);
+	return relation_qualified_name(relation);
+}
+
+/*
+ * A training's own table has the name that it gives, and is ordinary.  The name comes from the
+ * caller's own row and is dropped with the caller's privileges; a view on it keeps it, as
+ * DROP TABLE says.
+ */
+void
+embedding_table_drop(const GraphDefinition *definition, bool of_objects)
+{
+	EmbeddingTable table = embedding_table(definition, of_objects);
+	Oid			relation = stored_table(&table);
+
+	if (!OidIsValid(relation))
+		return;
+	if (get_rel_relkind(relation) == RELKIND_RELATION &&
+		strcmp(get_rel_name(relation), table_name(definition, &table)) == 0)
+		write_command(psprintf("DROP TABLE %s", relation_qualified_name(relation)));
+	else
+		ereport(NOTICE,
+				(errmsg("table %s is left as it is", relation_qualified_name(relation)),
+				 errdetail("It was given to graph \"%s\" for its vectors.", definition->name)));
 }
 
 /* A real[] of `width` numbers. */
@@ -236,20 +302,9 @@ batch_description(Oid key_type)
 	return description;
 }
 
-/* What embedding_table_fill() writes. */
-typedef struct EmbeddingRows
-{
-	Oid			key_type;
-	const Dictionary *keys;
-	const float *vectors;
-	int			width;
-	const int32 *degrees;
-	TupleDesc	description;
-} EmbeddingRows;
-
 /* Rows begin .. end - 1 into a tuplestore. */
 static void
-fill_batch(const EmbeddingRows *rows, int32 begin, int32 end, Tuplestorestate *store)
+fill_batch(const EmbeddingRows *rows, TupleDesc description, int32 begin, int32 end, Tuplestorestate *store)
 {
 	bool		nulls[BATCH_COLUMNS] = {false};
 	Datum		values[BATCH_COLUMNS];
@@ -261,7 +316,7 @@ fill_batch(const EmbeddingRows *rows, int32 begin, int32 end, Tuplestorestate *s
 		values[0] = key_to_datum(rows->key_type, &key);
 		values[1] = PointerGetDatum(embedding_to_array(rows->vectors + (size_t) i * rows->width, rows->width));
 		values[2] = Int32GetDatum(rows->degrees[i]);
-		tuplestore_putvalues(store, rows->description, values, nulls);
+		tuplestore_putvalues(store, description, values, nulls);
 	}
 }
 
@@ -274,7 +329,7 @@ register_batch(TupleDesc description)
 	batch->md.name = BATCH_NAME;
 	batch->md.tupdesc = description;
 	batch->md.enrtype = ENR_NAMED_TUPLESTORE;
-	batch->md.enrtuples = ROWS_PER_BATCH;
+	batch->md.enrtuples = EMBEDDING_BATCH_ROWS;
 	if (SPI_register_relation(batch) != SPI_OK_REL_REGISTER)
 		elog(ERROR, "could not register a batch of rows");
 	return batch;
@@ -282,25 +337,28 @@ register_batch(TupleDesc description)
 
 /* Run the INSERT for each batch; each batch's memory goes before the next. */
 static void
-insert_batches(const EmbeddingRows *rows, const char *insert)
+insert_batches(const EmbeddingRows *rows)
 {
-	EphemeralNamedRelation batch = register_batch(rows->description);
+	TupleDesc	description = batch_description(rows->key_type);
+	EphemeralNamedRelation batch = register_batch(description);
+	char	   *insert = psprintf("INSERT INTO %s (%s, embedding, degree) SELECT * FROM " BATCH_NAME,
+								  rows->table, quote_identifier(rows->key_column));
 	SPIPlanPtr	plan = SPI_prepare(insert, 0, NULL);
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "behavpred batch",
 												  ALLOCSET_DEFAULT_SIZES);
 
 	if (plan == NULL)
 		elog(ERROR, "could not prepare an INSERT: %s", SPI_result_code_string(SPI_result));
-	for (int32 begin = 0; begin < rows->keys->count; begin += ROWS_PER_BATCH)
+	for (int32 begin = 0; begin < rows->keys->count; begin += EMBEDDING_BATCH_ROWS)
 	{
-		int32		end = Min(rows->keys->count - begin, ROWS_PER_BATCH) + begin;
+		int32		end = Min(rows->keys->count - begin, EMBEDDING_BATCH_ROWS) + begin;
 		MemoryContext caller;
 		Tuplestorestate *store;
 
 		progress_phase("storing embeddings", begin, rows->keys->count);
 		caller = MemoryContextSwitchTo(context);
 		store = tuplestore_begin_heap(false, false, work_mem);
-		fill_batch(rows, begin, end, store);
+		fill_batch(rows, description, begin, end, store);
 		MemoryContextSwitchTo(caller);
 		batch->reldata = store;
 		if (SPI_execute_plan(plan, NULL, NULL, false, 0) != SPI_OK_INSERT)
@@ -315,12 +373,13 @@ void
 embedding_table_fill(const char *table, const char *key_column, Oid key_type,
 					 const Dictionary *keys, const float *vectors, int width, const int32 *degrees)
 {
-	EmbeddingRows rows = {key_type, keys, vectors, width, degrees, batch_description(key_type)};
-	char	   *insert = psprintf("INSERT INTO %s (%s, embedding, degree) SELECT * FROM " BATCH_NAME,
-								  table, quote_identifier(key_column));
+	EmbeddingRows rows = {table, key_column, key_type, keys, vectors, width, degrees};
 
 	write_command(psprintf("DELETE FROM %s", table));
 	SPI_connect();
-	insert_batches(&rows, insert);
+	if (relation_is_distributed(relation_from_text(table)))
+		embedding_rows_send(&rows);
+	else
+		insert_batches(&rows);
 	SPI_finish();
 }

@@ -3,7 +3,8 @@
  *		The tables that hold embeddings: (key PRIMARY KEY, embedding real[], degree int).
  *
  * They are ordinary tables, owned by whoever trains, named <graph>_user_embedding and
- * <graph>_object_embedding in the schema that was current at the first training.  The
+ * <graph>_object_embedding in the schema that was current at the first training, unless the
+ * owner has given one of his for the users.  The
  * key column is named and typed as in the interactions.  A later training replaces the
  * rows inside its own transaction (DELETE and INSERT): readers see the old vectors until
  * it commits, and views, grants and indexes on the tables stay.
@@ -23,7 +24,17 @@
 extern char *embedding_table_prepare(const GraphDefinition *definition, bool of_objects);
 
 /*
- * True for a table, ordinary or partitioned, whose columns are those that a training fills.
+ * The same for a table of users that the owner has made and given, ordinary, partitioned, foreign
+ * or distributed; ERRCODE_WRONG_OBJECT_TYPE or ERRCODE_DATATYPE_MISMATCH with the columns that are
+ * needed when it does not fit.
+ */
+extern char *embedding_table_given(const GraphDefinition *definition, Oid relation);
+
+/* Drop a graph's table of users or objects, or leave it when it was given, and say so. */
+extern void embedding_table_drop(const GraphDefinition *definition, bool of_objects);
+
+/*
+ * True for a table, ordinary, partitioned or foreign, whose columns are those that a training fills.
  * A view in its place, or a type of the owner's with casts of its own, would run the
  * owner's functions as whoever reads it.
  */

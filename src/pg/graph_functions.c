@@ -15,6 +15,7 @@
 
 #include "pg/bridge.h"
 #include "pg/capture.h"
+#include "pg/embedding_storage.h"
 #include "pg/graph_loading.h"
 #include "pg/graph_lock.h"
 #include "pg/graph_validation.h"
@@ -235,19 +236,6 @@ behavpred_create_graph(PG_FUNCTION_ARGS)
 	return result;
 }
 
-/*
- * Drop an embedding table when it is there; a view on it keeps it, as DROP TABLE says.
- * The name comes from the caller's own row and is dropped with the caller's privileges.
- */
-static void
-drop_embedding_table(const char *table)
-{
-	Oid			relation = table == NULL ? InvalidOid : relation_from_text(table);
-
-	if (OidIsValid(relation))
-		write_command(psprintf("DROP TABLE %s", relation_qualified_name(relation)));
-}
-
 /* drop_graph(graph) */
 Datum
 behavpred_drop_graph(PG_FUNCTION_ARGS)
@@ -258,8 +246,8 @@ behavpred_drop_graph(PG_FUNCTION_ARGS)
 
 	graph_lock_for_drop(definition);
 	capture_drop(definition->name);
-	drop_embedding_table(definition->user_embeddings);
-	drop_embedding_table(definition->object_embeddings);
+	embedding_table_drop(definition, false);
+	embedding_table_drop(definition, true);
 	write_rows("DELETE FROM behavpred.registered_graph WHERE graph OPERATOR(pg_catalog.=) $1",
 			   1, &type, &value, NULL);
 	PG_RETURN_VOID();

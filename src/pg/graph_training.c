@@ -29,6 +29,7 @@
 #include "pg/writer.h"
 
 PG_FUNCTION_INFO_V1(behavpred_train_graph);
+PG_FUNCTION_INFO_V1(behavpred_train_graph_into);
 
 typedef GraphTraining Training;
 
@@ -87,7 +88,9 @@ graph_training_prepare(FunctionCallInfo fcinfo, Training *training)
 void
 graph_training_tables(Training *training)
 {
-	training->user_table = embedding_table_prepare(training->definition, false);
+	training->user_table = OidIsValid(training->given_table) ?
+		embedding_table_given(training->definition, training->given_table) :
+		embedding_table_prepare(training->definition, false);
 	training->object_table = embedding_table_prepare(training->definition, true);
 }
 
@@ -257,11 +260,11 @@ training_result(FunctionCallInfo fcinfo, const Training *training)
 	return result_record(fcinfo, values, nulls);
 }
 
-/* train_graph(graph, dimension, ...) */
-Datum
-behavpred_train_graph(PG_FUNCTION_ARGS)
+/* From the arguments, in the order of encoder_arguments.h, to the result. */
+static Datum
+train_graph(FunctionCallInfo fcinfo, Oid given_table)
 {
-	Training	training = {0};
+	Training	training = {.given_table = given_table};
 	EncoderTraining *encoder;
 	Arena		scratch;
 	Datum		result;
@@ -279,4 +282,31 @@ behavpred_train_graph(PG_FUNCTION_ARGS)
 	result = training_result(fcinfo, &training);
 	bridge_close(training.core);
 	return result;
+}
+
+/* train_graph(graph, dimension, ...) */
+Datum
+behavpred_train_graph(PG_FUNCTION_ARGS)
+{
+	return train_graph(fcinfo, InvalidOid);
+}
+
+/* train_graph(graph, embeddings_table, dimension, ...) */
+Datum
+behavpred_train_graph_into(PG_FUNCTION_ARGS)
+{
+	LOCAL_FCINFO(without_table, TRAIN_OPTIONS + 1);
+
+	if (PG_ARGISNULL(TRAIN_GRAPH + 1))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("embeddings_table must not be NULL"),
+				 errdetail("It is the table that the vectors of users are written to."),
+				 errhint("Leave it out, and the training makes one.")));
+	InitFunctionCallInfoData(*without_table, fcinfo->flinfo, TRAIN_OPTIONS + 1, fcinfo->fncollation,
+							 fcinfo->context, fcinfo->resultinfo);
+	without_table->args[TRAIN_GRAPH] = fcinfo->args[TRAIN_GRAPH];
+	memcpy(without_table->args + TRAIN_GRAPH + 1, fcinfo->args + TRAIN_GRAPH + 2,
+		   (TRAIN_OPTIONS - TRAIN_GRAPH) * sizeof(NullableDatum));
+	return train_graph(without_table, PG_GETARG_OID(TRAIN_GRAPH + 1));
 }

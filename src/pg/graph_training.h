@@ -33,6 +33,7 @@ typedef struct GraphTraining
 	TimestampTz started_at;
 	double		seconds_before; /* that earlier calls of a resumed training took */
 	int64		run_id;
+	Oid			given_table;	/* of users, to be written instead of the graph's; or InvalidOid */
 	char	   *user_table;
 	char	   *object_table;
 	char	   *snapshot;		/* changes that it saw need no refresh; see capture.h */

@@ -119,7 +119,7 @@ model_check_vector(const Student *student, const float *vector, int width)
 
 /* See model_cache.h.  Finite numbers may still be so large that a sum of them is not. */
 double
-model_probability(const Student *student, const float *vector, int width)
+model_logit(const Student *student, const float *vector, int width)
 {
 	double		logit;
 
@@ -131,5 +131,12 @@ model_probability(const Student *student, const float *vector, int width)
 				 errmsg("the embedding gives no score"),
 				 errdetail("Its %d numbers are so large that their sum is not a number.", width),
 				 errhint("Give an array as train_graph() writes it.")));
-	return student_probability(student, logit);
+	return logit;
+}
+
+/* See model_cache.h. */
+double
+model_probability(const Student *student, const float *vector, int width)
+{
+	return student_probability(student, model_logit(student, vector, width));
 }

@@ -22,6 +22,9 @@ extern const Student *model_cache_student(FmgrInfo *function, Datum model);
  */
 extern void model_check_vector(const Student *student, const float *vector, int width);
 
+/* The raw logit of one embedding, after the check above, and when it is not a number likewise. */
+extern double model_logit(const Student *student, const float *vector, int width);
+
 /* The probability of one embedding, after the check above. */
 extern double model_probability(const Student *student, const float *vector, int width);
 

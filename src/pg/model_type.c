@@ -1,6 +1,6 @@
 /*
  * model_type.c
- *		The SQL type behavpred.model, and score().
+ *		The SQL type behavpred.model, score() and logit().
  *
  * A model is the encoded student with a varlena header; as text it is the same bytes in
  * hex.  Whatever comes in from outside is decoded once, so that no value of the type can
@@ -26,6 +26,7 @@ PG_FUNCTION_INFO_V1(behavpred_model_out);
 PG_FUNCTION_INFO_V1(behavpred_model_recv);
 PG_FUNCTION_INFO_V1(behavpred_model_send);
 PG_FUNCTION_INFO_V1(behavpred_score);
+PG_FUNCTION_INFO_V1(behavpred_logit);
 
 /* Refuse bytes that do not decode. */
 static void
@@ -110,4 +111,15 @@ behavpred_score(PG_FUNCTION_ARGS)
 	const float *vector = embedding_from_datum(PG_GETARG_DATUM(1), &width);
 
 	PG_RETURN_FLOAT8(model_probability(student, vector, width));
+}
+
+/* logit(model, embedding): what the probability is made of, before calibration. */
+Datum
+behavpred_logit(PG_FUNCTION_ARGS)
+{
+	const Student *student = model_cache_student(fcinfo->flinfo, PG_GETARG_DATUM(0));
+	int			width;
+	const float *vector = embedding_from_datum(PG_GETARG_DATUM(1), &width);
+
+	PG_RETURN_FLOAT8(model_logit(student, vector, width));
 }

@@ -224,21 +224,26 @@ target_known_users(const TargetDefinition *target, const GraphDefinition *graph,
 		relation_users(graph, target->seeds, "seeds", function, argument);
 }
 
+/* The condition of candidates; see target_definition.h. */
+char *
+target_candidates_condition(const GraphDefinition *graph, const char *candidates)
+{
+	Oid			relation = source_relation(candidates, graph->apply_row_security);
+	const char *key = quote_identifier(user_key_column(graph, relation, "candidates"));
+
+	return psprintf("%s OPERATOR(pg_catalog.=) ANY (SELECT %s FROM %s)", quote_identifier(graph->user_column), key,
+					relation_qualified_name(relation));
+}
+
 /* The query of candidates; see target_definition.h. */
 char *
 target_candidates_query(const GraphDefinition *graph, const char *candidates)
 {
-	const char *column = quote_identifier(graph->user_column);
 	Oid			table = relation_from_text(graph->user_embeddings);
-	char	   *query = psprintf("SELECT %s, embedding, degree FROM %s", column, relation_qualified_name(table));
+	char	   *query = psprintf("SELECT %s, embedding, degree FROM %s", quote_identifier(graph->user_column),
+								 relation_qualified_name(table));
 
 	if (candidates != NULL)
-	{
-		Oid			relation = source_relation(candidates, graph->apply_row_security);
-		const char *key = quote_identifier(user_key_column(graph, relation, "candidates"));
-
-		query = psprintf("%s WHERE %s OPERATOR(pg_catalog.=) ANY (SELECT %s FROM %s)", query, column, key,
-						 relation_qualified_name(relation));
-	}
+		query = psprintf("%s WHERE %s", query, target_candidates_condition(graph, candidates));
 	return query;
 }

@@ -66,4 +66,7 @@ extern void target_interactions_read(const GraphDefinition *graph, const char *s
  */
 extern char *target_candidates_query(const GraphDefinition *graph, const char *candidates);
 
+/* The same restriction as a condition on the user column. */
+extern char *target_candidates_condition(const GraphDefinition *graph, const char *candidates);
+
 #endif

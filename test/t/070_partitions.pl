@@ -1,0 +1,158 @@
+# Embeddings in partitions and on other servers: a training writes them there, score() and
+# audience() work there, and all is as with one table.
+use strict;
+use warnings;
+
+use BehavpredTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = start_node('here', "wal_level = replica\n");
+my $remote = start_node('there', "log_statement = all\n");
+my $train = q{dimension => 16, factors => 2, epochs => 2};
+my $host = $remote->host;
+my $port = $remote->port;
+
+sub sql { return $node->safe_psql('postgres', $_[0]) }
+
+# The users that an audience has, best first.
+sub audience
+{
+	my ($arguments) = @_;
+
+	return sql("SELECT string_agg(user_key || ' ' || probability, ',' ORDER BY rank) FROM behavpred.audience('buys', $arguments)");
+}
+
+my $columns = q{(user_id bigint NOT NULL, embedding real[] NOT NULL, degree integer NOT NULL)};
+
+make_graph($node, 'users => 1500, objects => 120, seed => 3');
+sql(qq{
+	CREATE EXTENSION postgres_fdw;
+	CREATE SERVER there FOREIGN DATA WRAPPER postgres_fdw
+		OPTIONS (host '$host', port '$port', dbname 'postgres', extensions 'behavpred', async_capable 'true', batch_size '500');
+	CREATE USER MAPPING FOR CURRENT_USER SERVER there;
+	CREATE TABLE vectors $columns PARTITION BY HASH (user_id);
+	CREATE TABLE vectors_0 PARTITION OF vectors FOR VALUES WITH (MODULUS 3, REMAINDER 0);
+	CREATE FOREIGN TABLE vectors_1 PARTITION OF vectors FOR VALUES WITH (MODULUS 3, REMAINDER 1) SERVER there;
+	CREATE FOREIGN TABLE vectors_2 PARTITION OF vectors FOR VALUES WITH (MODULUS 3, REMAINDER 2) SERVER there;
+	CREATE FOREIGN TABLE alone $columns SERVER there});
+$remote->safe_psql('postgres', "CREATE TABLE vectors_1 $columns; CREATE TABLE vectors_2 $columns; CREATE TABLE alone $columns");
+
+my $object = sql(q{SELECT object_id FROM demo.events WHERE kind = 'purchase' GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1});
+sql("SELECT behavpred.create_target('buys', 'demo', object => '$object')");
+sql("SELECT FROM behavpred.train_graph('demo', $train)");
+my $target = q{SELECT auc, pr_auc, n_positive, n_negative FROM behavpred.train_target('buys', options => '{"deploy": "always"}')};
+my $quality = sql($target);
+my @questions = ('size => 25', 'size => 25, exclude_known => false', 'fraction => 0.03', 'min_lift => 1.5',
+	'size => 40, min_probability => 0.05, candidates => $$candidates$$',
+	'fraction => 0.2, candidates => $$candidates$$');
+sql('CREATE TABLE candidates AS SELECT user_id FROM demo_user_embedding WHERE user_id % 2 = 0');
+my @answers = map { audience($_) } @questions;
+my $vectors = sql('SELECT md5(string_agg(user_id || embedding::text || degree, $$,$$ ORDER BY user_id)) FROM demo_user_embedding');
+my $users = sql('SELECT count(*) FROM demo_user_embedding');
+
+# The same training, written elsewhere, gives the same vectors, models and audiences.
+foreach my $table ('vectors', 'alone')
+{
+	is(sql("SELECT user_embeddings FROM behavpred.train_graph('demo', embeddings_table => '$table', $train)"),
+		"public.$table", "a training writes to $table");
+	is(sql("SELECT md5(string_agg(user_id || embedding::text || degree, ',' ORDER BY user_id)) FROM $table"), $vectors,
+		'the same vectors');
+	is(sql($target), $quality, 'the same model');
+	for my $i (0 .. $#questions)
+	{
+		is(audience($questions[$i]), $answers[$i], "the same audience: $questions[$i]");
+	}
+	is(sql("SELECT user_embeddings FROM behavpred.train_graph('demo', $train)"), "public.$table",
+		'the next training writes to it without being told');
+	sql($target);
+}
+cmp_ok($remote->safe_psql('postgres', 'SELECT count(*) FROM vectors_1') + $remote->safe_psql('postgres', 'SELECT count(*) FROM vectors_2'),
+	'>', $users / 2, 'most users lie on the other server');
+
+# What the other server was asked: the best of its own users, not all vectors.
+{
+	sql("SELECT FROM behavpred.train_graph('demo', embeddings_table => 'vectors', $train)");
+	sql($target);
+	my $offset = -s $remote->logfile;
+
+	audience('size => 10, min_lift => 1.5');
+	my $asked = substr(slurp_file($remote->logfile), $offset);
+
+	like($asked, qr/FROM public\.vectors_1 WHERE [^\n]*behavpred\.score\([^\n]*ORDER BY behavpred\.logit\([^\n]*DESC[^\n]*LIMIT 11/,
+		'a partition filters, sorts and cuts on its server');
+	like($asked, qr/FROM public\.vectors_2 WHERE [^\n]*LIMIT 11/, 'and so does the next');
+
+	$offset = -s $remote->logfile;
+	audience('fraction => 0.01');
+	like(substr(slurp_file($remote->logfile), $offset), qr/SELECT count\(\*\) FROM public\.vectors_1/, 'candidates are counted there');
+}
+
+# score() in a statement of one's own, the model as a value from a table of this server.
+{
+	my $plan = sql(q{
+		EXPLAIN (VERBOSE, COSTS OFF)
+		SELECT user_id FROM vectors
+		WHERE behavpred.score((SELECT model FROM behavpred.trained_model WHERE target = 'buys' ORDER BY version DESC LIMIT 1), embedding) > 0.1});
+
+	like($plan, qr/Async Foreign Scan on public\.vectors_1.*Remote SQL:[^\n]*behavpred\.score\(/s, 'score() is pushed down, servers work at once');
+	$plan = sql(q{
+		PREPARE best AS
+		SELECT user_id FROM vectors_1 ORDER BY behavpred.score((SELECT model FROM behavpred.trained_model
+			WHERE target = 'buys' ORDER BY version DESC LIMIT 1), embedding) DESC LIMIT 5;
+		EXPLAIN (VERBOSE, COSTS OFF) EXECUTE best});
+	like($plan, qr/Remote SQL:[^\n]*ORDER BY behavpred\.score\([^\n]* DESC[^\n]*LIMIT 5/, 'so are sorting and cutting by it');
+}
+
+# Equal logits at the cut: the users with the smallest keys, wherever they lie.
+{
+	sql(q{CREATE TABLE tied AS SELECT embedding FROM vectors ORDER BY user_id LIMIT 1});
+	sql(q{UPDATE vectors SET embedding = (SELECT embedding FROM tied)});
+	is(sql(q{SELECT string_agg(user_key, ',' ORDER BY rank) FROM behavpred.audience('buys', size => 7, exclude_known => false)}),
+		sql(q{SELECT string_agg(user_id::text, ',' ORDER BY user_id) FROM (SELECT user_id FROM vectors ORDER BY user_id LIMIT 7) v}),
+		'ties are ordered by key');
+}
+
+# Who may read the whole, but not its partitions, is answered from the whole.
+{
+	my $user = $remote->safe_psql('postgres', 'SELECT current_user');
+
+	sql(qq{
+		CREATE ROLE reader;
+		CREATE USER MAPPING FOR reader SERVER there OPTIONS (user '$user', password_required 'false');
+		GRANT SELECT ON vectors TO reader;
+		SELECT behavpred.grant_on('graph', 'demo', 'read', 'reader');
+		GRANT USAGE ON SCHEMA demo TO reader;
+		GRANT SELECT ON demo.events TO reader});
+	is(sql(q{SET ROLE reader; SELECT count(*) FROM behavpred.audience('buys', size => 12, exclude_known => false)}) =~ s/\D//gr, 12,
+		'a role without privileges on the partitions');
+}
+
+# Tables that do not fit, and who may give one.
+{
+	my (undef, undef, $error) = $node->psql('postgres', qq{SELECT behavpred.train_graph('demo', embeddings_table => 'candidates')});
+
+	like($error, qr/embeddings do not fit into public\.candidates.*columns user_id bigint, embedding real\[\], degree integer; its columns are: user_id/s,
+		'a table without the columns');
+	(undef, undef, $error) = $node->psql('postgres', 'SELECT behavpred.train_graph($$demo$$, embeddings_table => NULL)');
+	like($error, qr/embeddings_table must not be NULL/, 'NULL');
+	sql(q{CREATE TABLE of_text (user_id text, embedding real[], degree integer)});
+	(undef, undef, $error) = $node->psql('postgres', q{SELECT behavpred.train_graph('demo', embeddings_table => 'of_text')});
+	like($error, qr/embeddings do not fit into/, 'keys of another type');
+	sql(q{
+		CREATE ROLE trainer;
+		SELECT behavpred.grant_on('graph', 'demo', 'train', 'trainer');
+		GRANT EXECUTE ON FUNCTION behavpred.train_graph(text, regclass, int, int, int, int, int, int, float8, int, float8, int, float8, bigint, int, jsonb) TO trainer});
+	(undef, undef, $error) = $node->psql('postgres', q{SET ROLE trainer; SELECT behavpred.train_graph('demo', embeddings_table => 'vectors')});
+	like($error, qr/only the owner of graph "demo" may give it a table/, 'another role');
+}
+
+# The tables are the owner's: dropping the graph leaves them.
+{
+	my (undef, undef, $notice) = $node->psql('postgres', q{SELECT behavpred.drop_graph('demo')});
+
+	like($notice, qr/NOTICE:  table public\.vectors is left as it is/, 'drop_graph() says what it leaves');
+	is(sql('SELECT count(*) FROM vectors'), $users, 'and leaves it');
+}
+
+done_testing();
