@@ -12,8 +12,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define ARENA_ALIGNMENT ((size_t) 64)
+#define SMALL_PAGE ((uintptr_t) 65536)	/* a multiple of every usual page size */
+#define SMALLEST_HUGE_BLOCK ((size_t) 8 << 20)	/* four huge pages: what lies at the ends hardly counts */
 
 /*
  * The header stands in the 64 bytes before the aligned memory; `base` is what the host
@@ -134,6 +137,25 @@ arena_total(size_t count, size_t size, size_t *total)
 		!__builtin_add_overflow(*total, 2 * ARENA_ALIGNMENT - 1, total);
 }
 
+/*
+ * Rows are read in random order: with pages of 4 kB each read of a large array is a miss of the
+ * address cache besides, and new memory takes a fault for every page.  Only a wish.
+ */
+static void
+prefer_huge_pages(void *base, size_t size)
+{
+#if defined(MADV_HUGEPAGE)
+	uintptr_t	first = ((uintptr_t) base + SMALL_PAGE - 1) & ~(SMALL_PAGE - 1);
+	uintptr_t	last = ((uintptr_t) base + size) & ~(SMALL_PAGE - 1);
+
+	if (size >= SMALLEST_HUGE_BLOCK)
+		(void) madvise((void *) first, last - first, MADV_HUGEPAGE);
+#else
+	(void) base;
+	(void) size;
+#endif
+}
+
 /* Borrow `total` bytes from the host within the limit; NULL and a status otherwise. */
 static void *
 arena_borrow(Core *core, size_t total)
@@ -151,6 +173,8 @@ arena_borrow(Core *core, size_t total)
 	if (base == NULL)
 		core_fail(core, CORE_OUT_OF_MEMORY, "%zu bytes are in use, %zu more are needed",
 				  core->memory_used, total);
+	else
+		prefer_huge_pages(base, total);
 	return base;
 }
 

@@ -67,13 +67,14 @@ dictionary_key(const Dictionary *dictionary, int32_t number)
 	return key;
 }
 
-static bool
+static inline bool
 key_equals(const Dictionary *dictionary, int32_t number, const Key *key)
 {
-	Key			other = dictionary_key(dictionary, number);
+	Key			other;
 
 	if (dictionary->kind == KEY_INTEGER)
-		return other.integer == key->integer;
+		return dictionary->integers[number] == key->integer;
+	other = dictionary_key(dictionary, number);
 	return other.length == key->length &&
 		(key->length == 0 || memcmp(other.bytes, key->bytes, key->length) == 0);
 }
@@ -118,7 +119,7 @@ key_tag(const Dictionary *dictionary, const Key *key)
  * The slot that holds the key, or the free one where it belongs.  Tags are compared
  * first: they stand side by side, while a look at a key mostly waits for memory.
  */
-static DictionarySlot *
+static inline DictionarySlot *
 find_slot(const Dictionary *dictionary, const Key *key, uint32_t tag)
 {
 	int64_t		mask = dictionary->n_slots - 1;
@@ -269,14 +270,11 @@ append_key(Dictionary *dictionary, const Key *key)
 	return number;
 }
 
-/* dictionary_add() of a key whose tag is known. */
+/* dictionary_add() of a key that is not there. */
 static int32_t
-add_tagged(Dictionary *dictionary, const Key *key, uint32_t tag)
+add_new(Dictionary *dictionary, const Key *key, uint32_t tag)
 {
-	DictionarySlot *slot = find_slot(dictionary, key, tag);
-
-	if (slot->number != FREE_SLOT)
-		return slot->number;
+	DictionarySlot *slot;
 
 	if (!reserve_slot(dictionary) || !reserve_key(dictionary, key))
 		return -1;
@@ -284,6 +282,15 @@ add_tagged(Dictionary *dictionary, const Key *key, uint32_t tag)
 	slot->tag = tag;
 	slot->number = append_key(dictionary, key);
 	return slot->number;
+}
+
+/* dictionary_add() of a key whose tag is known. */
+static inline int32_t
+add_tagged(Dictionary *dictionary, const Key *key, uint32_t tag)
+{
+	const DictionarySlot *slot = find_slot(dictionary, key, tag);
+
+	return slot->number != FREE_SLOT ? slot->number : add_new(dictionary, key, tag);
 }
 
 int32_t

@@ -17,6 +17,12 @@
 #define MAX_EDGES INT64_C(2147483647)	/* both entries of an edge fit in uint32 */
 #define CHECK_EVERY (INT64_C(1) << 20)	/* interactions between two looks at the host */
 
+/*
+ * Stores go to memory in order, so one that misses the caches holds up all behind it: places are asked
+ * for so many items before they are written.  Their list's start may move meanwhile, to the same cache line mostly.
+ */
+#define ITEMS_AHEAD 16
+
 CoreStatus
 interactions_open(Interactions *interactions, Arena *arena, bool weighted)
 {
@@ -118,6 +124,16 @@ restore_starts(int64_t *starts, int32_t n)
 	starts[0] = 0;
 }
 
+/* Ask for the place that item `place` will be written to, and for where its successor's list begins. */
+static inline void
+prefetch_place(const int64_t *starts, const int32_t *lists, int64_t place, int64_t n, const int32_t *items)
+{
+	if (place + 2 * ITEMS_AHEAD >= n)
+		return;
+	__builtin_prefetch(&starts[lists[place + 2 * ITEMS_AHEAD]], 1);
+	__builtin_prefetch(&items[starts[lists[place + ITEMS_AHEAD]]], 1);
+}
+
 /* First sort: the users of each object, in order of arrival. */
 static CoreStatus
 sort_by_object(Core *core, const Interactions *interactions, SideLists *by_object)
@@ -132,6 +148,7 @@ sort_by_object(Core *core, const Interactions *interactions, SideLists *by_objec
 	{
 		int64_t		place = starts[interactions->objects[i]]++;
 
+		prefetch_place(starts, interactions->objects, i, interactions->count, by_object->items);
 		by_object->items[place] = interactions->users[i];
 		if (by_object->weights != NULL)
 			by_object->weights[place] = interactions->weights[i];
@@ -158,6 +175,7 @@ sort_by_user(Core *core, const SideLists *by_object, SideLists *by_user)
 	{
 		int64_t		place = starts[by_object->items[i]]++;
 
+		prefetch_place(starts, by_object->items, i, total, by_user->items);
 		while (i >= by_object->starts[object + 1])
 			object++;
 		by_user->items[place] = object;
@@ -386,6 +404,14 @@ graph_open(Arena *arena, Graph *graph, int32_t n_users, int32_t n_objects, int64
 	return arena->core->status;
 }
 
+/* Ask for an entry of an object's list before it is written. */
+static inline void
+prefetch_twin(const Graph *graph, int64_t twin)
+{
+	__builtin_prefetch(&graph->neighbours[twin], 1);
+	__builtin_prefetch(&graph->reverse[twin], 1);
+}
+
 /* Write one edge into both lists; `place` and the object's next free entry are twins. */
 static inline void
 put_edge(Graph *graph, int64_t place, int32_t user, int32_t object, float weight, int64_t *next)
@@ -412,6 +438,7 @@ fill_graph(Arena *arena, const SideLists *lists, const uint8_t *drop, Graph *gra
 	int64_t    *offsets = graph->offsets;
 	int64_t    *next = arena_allocate(arena, graph->n_objects, sizeof(int64_t));
 	int64_t		place = 0;
+	int64_t		total = lists->starts[n_users];
 
 	if (core->status != CORE_OK)
 		return core->status;
@@ -429,9 +456,13 @@ fill_graph(Arena *arena, const SideLists *lists, const uint8_t *drop, Graph *gra
 	for (int32_t user = 0; user < n_users; user++)
 	{
 		for (int64_t j = lists->starts[user]; j < lists->starts[user + 1]; j++)
+		{
+			if (j + ITEMS_AHEAD < total)
+				prefetch_twin(graph, next[lists->items[j + ITEMS_AHEAD]]);
 			if (drop == NULL || !drop[j])
 				put_edge(graph, place++, user, lists->items[j],
 						 lists->weights != NULL ? lists->weights[j] : 1, next);
+		}
 		if (user % 65536 == 0 && !core_continues(core))
 			return core->status;
 	}

@@ -101,21 +101,15 @@ check_key_length(const Key *key)
 				 errhint("Read it through a view that shortens it, as in md5(key)::uuid.")));
 }
 
-/* A key that outlives its row. */
-static Key
-waiting_key(Loading *loading, Oid type, const Key *key)
+/* Let a key outlive its row. */
+static void
+keep_bytes(Loading *loading, Key *key)
 {
-	Key			copy = *key;
+	char	   *bytes = MemoryContextAlloc(loading->batch_context, Max(key->length, 1));
 
-	if (key_kind(type) == KEY_BYTES)
-	{
-		char	   *bytes = MemoryContextAlloc(loading->batch_context, Max(key->length, 1));
-
-		check_key_length(key);
-		memcpy(bytes, key->bytes, key->length);
-		copy.bytes = bytes;
-	}
-	return copy;
+	check_key_length(key);
+	memcpy(bytes, key->bytes, key->length);
+	key->bytes = bytes;
 }
 
 /* Row function of the interactions: user, object [, weight]. */
@@ -123,21 +117,25 @@ static void
 keep_interaction(void *argument, Datum *values, bool *nulls)
 {
 	Loading    *loading = argument;
-	Key			user;
-	Key			object;
 	int			place = loading->waiting;
+	Key		   *user = &loading->user_keys[place];
+	Key		   *object = &loading->object_keys[place];
 
 	if (nulls[0] || nulls[1])
 	{
 		loading->loaded->null_keys++;
 		return;
 	}
-	user = key_from_datum(loading->user_type, values[0]);
-	object = key_from_datum(loading->object_type, values[1]);
+	if (!key_from_integer(loading->user_type, values[0], user))
+		*user = key_from_datum(loading->user_type, values[0]);
+	if (!key_from_integer(loading->object_type, values[1], object))
+		*object = key_from_datum(loading->object_type, values[1]);
 	loading->weights[place] = loading->interactions.weights == NULL ? 1 :
-		checked_weight(loading, &user, &object, values[2], nulls[2]);
-	loading->user_keys[place] = waiting_key(loading, loading->user_type, &user);
-	loading->object_keys[place] = waiting_key(loading, loading->object_type, &object);
+		checked_weight(loading, user, object, values[2], nulls[2]);
+	if (loading->loaded->users.kind == KEY_BYTES)
+		keep_bytes(loading, user);
+	if (loading->loaded->objects.kind == KEY_BYTES)
+		keep_bytes(loading, object);
 	loading->waiting++;
 	if (loading->waiting == ROWS_PER_BATCH)
 		flush_batch(loading);

@@ -65,28 +65,19 @@ key_from_datum(Oid type, Datum value)
 {
 	Key			key = {0};
 
-	switch (type)
+	if (key_from_integer(type, value, &key))
+		return key;
+	if (type == UUIDOID)
 	{
-		case INT2OID:
-			key.integer = DatumGetInt16(value);
-			break;
-		case INT4OID:
-			key.integer = DatumGetInt32(value);
-			break;
-		case INT8OID:
-			key.integer = DatumGetInt64(value);
-			break;
-		case UUIDOID:
-			key.bytes = (const char *) DatumGetUUIDP(value)->data;
-			key.length = UUID_LEN;
-			break;
-		default:
-			{
-				text	   *string = DatumGetTextPP(value);
+		key.bytes = (const char *) DatumGetUUIDP(value)->data;
+		key.length = UUID_LEN;
+	}
+	else
+	{
+		text	   *string = DatumGetTextPP(value);
 
-				key.bytes = VARDATA_ANY(string);
-				key.length = VARSIZE_ANY_EXHDR(string);
-			}
+		key.bytes = VARDATA_ANY(string);
+		key.length = VARSIZE_ANY_EXHDR(string);
 	}
 	return key;
 }

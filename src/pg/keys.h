@@ -10,6 +10,8 @@
 
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
+
 #include "core/dictionary.h"
 
 /* True for the six types above. */
@@ -26,6 +28,21 @@ extern Oid	key_type_from_name(const char *name);
 /* A key from a non-null Datum.  The bytes point into the Datum when it is not toasted,
  * else into a copy in CurrentMemoryContext. */
 extern Key	key_from_datum(Oid type, Datum value);
+
+/* Set key->integer from a non-null Datum, and nothing else; false when the type is no integer's. */
+static inline bool
+key_from_integer(Oid type, Datum value, Key *key)
+{
+	if (type == INT4OID)
+		key->integer = DatumGetInt32(value);
+	else if (type == INT8OID)
+		key->integer = DatumGetInt64(value);
+	else if (type == INT2OID)
+		key->integer = DatumGetInt16(value);
+	else
+		return false;
+	return true;
+}
 
 /* A Datum in CurrentMemoryContext. */
 extern Datum key_to_datum(Oid type, const Key *key);
