@@ -2305,3 +2305,730 @@ BEGIN
   END LOOP;
 END
 $$;
+
+-- ---------------------------------------------------------------------------
+-- Model card: what a model was made of, how good it is, what it cannot do. One set of
+-- facts, rendered as JSON, Markdown, and (report.sql) HTML.
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION card_number(number float8) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT CASE
+    WHEN abs(number) < 1e-9 THEN '0'
+    WHEN abs(number) >= 1000 THEN to_char(number, 'FM999,999,999,999,990')
+    ELSE trim_scale(round(number::numeric, 2 - floor(log(abs(number)::numeric))::int))::text END
+$$;
+COMMENT ON FUNCTION card_number(float8) IS 'For model cards and reports: a number with three digits, larger ones in groups of thousands';
+
+-- The version that is asked for, else the deployed one, else the latest; complains when
+-- there is none that the caller may read.
+CREATE FUNCTION card_version(target text, version int) RETURNS int
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  known behavpred.targets;
+  chosen int;
+BEGIN
+  SELECT * INTO known FROM behavpred.targets t WHERE t.target = $1;
+  IF known IS NULL THEN
+    RAISE EXCEPTION USING errcode = CASE WHEN $1 IS NULL THEN 'null_value_not_allowed' ELSE 'undefined_object' END,
+      message = CASE WHEN $1 IS NULL THEN 'target must not be NULL' ELSE format('target "%s" does not exist', $1) END,
+      hint = 'Yours: SELECT target FROM behavpred.targets;';
+  END IF;
+  SELECT max(m.version) INTO chosen FROM behavpred.models m
+  WHERE m.target = $1 AND m.version = coalesce($2, known.deployed_version, m.version);
+  IF chosen IS NULL AND known.owner <> current_user AND NOT behavpred.sees_target(known.owner, known.graph, $1, 2) THEN
+    RAISE EXCEPTION USING errcode = 'insufficient_privilege',
+      message = format('permission denied to read the models of target "%s"', $1),
+      detail = format('It belongs to "%s", who has not granted you read.', known.owner),
+      hint = format('As its owner: SELECT behavpred.grant_on(''target'', %L, ''read'', %L);', $1, current_user);
+  ELSIF chosen IS NULL THEN
+    RAISE EXCEPTION USING errcode = 'undefined_object',
+      message = format('target "%s" has no version%s', $1, ' ' || $2),
+      detail = format('Its versions: %s.', coalesce((SELECT string_agg(m.version::text, ', ' ORDER BY m.version) FROM behavpred.models m WHERE m.target = $1), 'none')),
+      hint = format('SELECT version FROM behavpred.models WHERE target = %1$L; or SELECT * FROM behavpred.train_target(%1$L);', $1);
+  END IF;
+  RETURN chosen;
+END
+$$;
+COMMENT ON FUNCTION card_version(text, int) IS 'For model_card() and report_html(): the version that is meant';
+
+-- First and last interaction up to the training, as the source is now. Sources may be views
+-- that hold their author's functions, so they are read for their owner alone.
+CREATE FUNCTION card_period(graph behavpred.registered_graph, until timestamptz, OUT first text, OUT last text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  IF graph.time_column IS NULL OR graph.owner <> current_user THEN
+    RETURN;
+  END IF;
+  EXECUTE format('SELECT min(%1$I)::text, max(%1$I)::text FROM %2$s WHERE %1$I <= $1 AND ($2 IS NULL OR %1$I > $1 - $2)%3$s',
+                 graph.time_column, graph.interactions,
+                 CASE WHEN graph.behaviors IS NOT NULL THEN format(' AND %I::text = ANY ($3)', graph.behavior_column) END)
+  INTO first, last USING until, graph.since, graph.behaviors;
+EXCEPTION WHEN insufficient_privilege OR undefined_table OR undefined_column THEN
+  RETURN;
+END
+$$;
+COMMENT ON FUNCTION card_period(behavpred.registered_graph, timestamptz) IS
+'For model_card(): first and last interaction that a training at this time could see; NULL without a time column, or when the caller is not the owner';
+
+CREATE FUNCTION card_data(graph text, graph_run bigint, metrics jsonb) RETURNS json
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT json_build_object(
+    'interactions', g.interactions, 'users', r.result -> 'users', 'objects', r.result -> 'objects', 'edges', r.result -> 'edges',
+    'behaviors', g.behaviors, 'value_column', g.value_column, 'min_value', g.min_value, 'weight_column', g.weight_column,
+    'max_degree', g.max_degree, 'user_features', g.user_features, 'object_features', g.object_features,
+    'read_at', r.started_at, 'since', g.since, 'first_interaction', p.first, 'last_interaction', p.last,
+    'row_security', g.row_security, 'graph_read_as', r.result ->> 'read_as', 'target_read_as', metrics ->> 'read_as')
+  FROM behavpred.registered_graph g
+  LEFT JOIN behavpred.runs r ON r.run_id = $2
+  CROSS JOIN LATERAL behavpred.card_period(g, r.started_at) p
+  WHERE g.graph = $1
+$$;
+COMMENT ON FUNCTION card_data(text, bigint, jsonb) IS 'For model_card(): sources, sizes, period, and who read them under which row security';
+
+CREATE FUNCTION card_training(run_id bigint) RETURNS json
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT json_build_object('run_id', r.run_id, 'role', r.role, 'started_at', r.started_at, 'seconds', r.seconds,
+                           'seed', r.seed, 'threads', r.threads, 'options', r.options)
+  FROM behavpred.runs r WHERE r.run_id = $1
+$$;
+COMMENT ON FUNCTION card_training(bigint) IS 'For model_card(): who trained, when, with which seed and options';
+
+CREATE FUNCTION card_metrics(target text, version int) RETURNS json
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT json_agg(json_build_object('metric', e.metric, 'at', e.at, 'value', e.value, 'low', e.low, 'high', e.high,
+                                    'popularity', e.popularity, 'prior', e.prior, 'n', e.n, 'positives', e.positives) ORDER BY e.place)
+  FROM behavpred.evaluate(target, version => version) WITH ORDINALITY
+    AS e (metric, at, value, low, high, n, positives, popularity, prior, basis, place)
+$$;
+COMMENT ON FUNCTION card_metrics(text, int) IS 'For model_card(): evaluate() of a version';
+
+CREATE FUNCTION card_calibration(target text, version int, options jsonb) RETURNS json
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT json_build_object('method', options -> 'calibration', 'bins', json_agg(
+           json_build_object('probability', c.probability, 'rate', c.rate, 'low', c.low, 'high', c.high,
+                             'n', c.n, 'positives', c.positives) ORDER BY c.bin))
+  FROM behavpred.calibration_curve(target, version => version) c
+$$;
+COMMENT ON FUNCTION card_calibration(text, int, jsonb) IS 'For model_card(): method and reliability curve';
+
+-- What a reader has to know before he relies on it; the first lines are those that the
+-- figures of this very model give rise to.
+CREATE FUNCTION card_limits(model behavpred.models, known behavpred.targets, graph behavpred.registered_graph, evaluated json) RETURNS text[]
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT array_agg(l.line ORDER BY l.place)
+  FROM json_to_recordset(evaluated) AS auc (metric text, value float8, low float8, high float8, popularity float8, positives bigint)
+  CROSS JOIN LATERAL (VALUES
+    (1, NOT model.usable, 'The graph has been trained again since: this version is not used for predictions any more.'),
+    (2, model.metrics ->> 'test_basis' = 'in_graph', 'The vectors were trained on the very interactions to be predicted, so these figures are too good. Train the graph again, now that the target is known.'),
+    (3, (auc.positives)::int < 100, format('Only %s positive users measured it; the AUC is known to within %s.', auc.positives, behavpred.card_number((auc.high - auc.low) / 2))),
+    (4, auc.popularity >= auc.low, format('The number of interactions alone reaches an AUC of %s, no worse than this model within its interval.', behavpred.card_number(auc.popularity))),
+    (5, (model.metrics ->> 'teacher_auc')::float8 > auc.value, format('The teacher, from which this model learns, ranks the same users better (AUC %s).', behavpred.card_number((model.metrics ->> 'teacher_auc')::float8))),
+    (6, known.seeds IS NOT NULL, 'Positives include a list of seeds: the probability is that of being one of them, not of acting.'),
+    (7, graph.row_security = 'apply', 'Policies of row security thinned the sources: it knows what the roles above may see, and nothing else.'),
+    (8, graph.user_features IS NOT NULL OR graph.users IS NOT NULL, 'Features of users went into the vectors; whether they may decide such a question is for you to judge.'),
+    (9, true, 'Measured on users who were kept out of the training, from the same period: how it does later is not measured here.'),
+    (10, true, 'Probabilities refer to users like the candidates at the time of the training.'),
+    (11, true, 'It tells who is likely to act, not whom an approach would move to act.')
+  ) AS l (place, holds, line)
+  WHERE auc.metric = 'auc' AND l.holds
+$$;
+COMMENT ON FUNCTION card_limits(behavpred.models, behavpred.targets, behavpred.registered_graph, json) IS 'For model_card(): what the model cannot do, and what its figures warn of';
+
+CREATE FUNCTION card_facts(target text, version int) RETURNS json
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  chosen int := behavpred.card_version(target, version);
+  known behavpred.targets;
+  model behavpred.models;
+  graph behavpred.registered_graph;
+  options jsonb;
+  graph_run bigint;
+  evaluated json;
+BEGIN
+  SELECT * INTO known FROM behavpred.targets t WHERE t.target = $1;
+  SELECT * INTO model FROM behavpred.models m WHERE m.target = $1 AND m.version = chosen;
+  SELECT * INTO graph FROM behavpred.registered_graph g WHERE g.graph = known.graph;
+  SELECT r.options INTO options FROM behavpred.runs r WHERE r.run_id = model.run_id;
+  SELECT t.graph_run INTO graph_run FROM behavpred.trained_model t WHERE t.target = $1 AND t.version = chosen;
+  evaluated := behavpred.card_metrics($1, chosen);
+  RETURN json_build_object(
+    'model', json_build_object('target', $1, 'version', chosen, 'deployed', model.deployed, 'deployed_at', model.deployed_at,
+      'trained_at', model.trained_at, 'owner', model.owner, 'graph', known.graph, 'objects', known.objects, 'seeds', known.seeds,
+      'candidates', known.candidates, 'negatives', known.negatives, 'horizon', known.horizon, 'software', 'behavpred ' || behavpred.version()),
+    'data', behavpred.card_data(known.graph, graph_run, model.metrics),
+    'sample', json_build_object('positives', model.metrics -> 'n_positive', 'negatives', model.metrics -> 'n_negative',
+      'candidates', model.metrics -> 'candidates', 'base_rate', model.metrics -> 'base_rate',
+      'test_positives', model.metrics -> 'test_positives', 'test_negatives', model.metrics -> 'test_negatives',
+      'test_basis', model.metrics -> 'test_basis', 'teacher', model.metrics -> 'teacher', 'teacher_auc', model.metrics -> 'teacher_auc'),
+    'graph_training', coalesce(behavpred.card_training(graph_run), json_build_object('run_id', graph_run, 'shown_to', 'readers of the graph')),
+    'target_training', behavpred.card_training(model.run_id),
+    'metrics', evaluated,
+    'calibration', behavpred.card_calibration($1, chosen, options),
+    'limits', to_json(behavpred.card_limits(model, known, graph, evaluated)));
+END
+$$;
+COMMENT ON FUNCTION card_facts(text, int) IS 'For model_card() and report_html(): all that they tell of a version of a model';
+
+-- A JSON value as a reader wants it.
+CREATE FUNCTION card_text(value json) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT CASE json_typeof(value)
+    WHEN 'null' THEN 'none'
+    WHEN 'number' THEN CASE WHEN value #>> '{}' ~ '^-?[0-9]{1,15}$' THEN value #>> '{}' ELSE behavpred.card_number((value #>> '{}')::float8) END
+    WHEN 'boolean' THEN CASE value #>> '{}' WHEN 'true' THEN 'yes' ELSE 'no' END
+    WHEN 'array' THEN (SELECT string_agg(behavpred.card_text(e), ', ') FROM json_array_elements(value) e)
+    WHEN 'object' THEN (SELECT string_agg(key || ' ' || behavpred.card_text(o.value), ', ') FROM json_each(value) o)
+    ELSE regexp_replace(value #>> '{}', '^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d):[0-9.:+-]+$', '\1 \2') END
+$$;
+COMMENT ON FUNCTION card_text(json) IS 'For model cards: a value in words, numbers with three digits, times to the minute';
+
+-- Names come from users: nothing in them may end a cell or begin a tag.
+CREATE FUNCTION card_cell(value json) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT coalesce(regexp_replace(regexp_replace(behavpred.card_text(value), '[[:cntrl:]]+', ' ', 'g'), '([\\`*\[\]<>|~]|(?<![[:alnum:]])_|_(?![[:alnum:]]))', '\\\1', 'g'), 'none')
+$$;
+COMMENT ON FUNCTION card_cell(json) IS 'For model cards: a value as the cell of a Markdown table';
+
+CREATE FUNCTION card_table(facts json) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT E'| | |\n|---|---|\n' || string_agg(format(E'| %s | %s |\n', replace(f.key, '_', ' '), behavpred.card_cell(f.value)), '' ORDER BY f.place)
+  FROM json_each(facts) WITH ORDINALITY AS f (key, value, place)
+$$;
+COMMENT ON FUNCTION card_table(json) IS 'For model cards: an object as a Markdown table of two columns';
+
+CREATE FUNCTION card_records(records json) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT string_agg(CASE WHEN r.place = 1 THEN h.head || h.rule ELSE '' END || c.line, '' ORDER BY r.place)
+  FROM json_array_elements(records) WITH ORDINALITY AS r (record, place),
+    LATERAL (SELECT '| ' || string_agg(replace(key, '_', ' '), ' | ') || E' |\n' AS head, repeat('|---', count(*)::int) || E'|\n' AS rule
+             FROM json_object_keys(r.record) AS key) AS h,
+    LATERAL (SELECT '| ' || string_agg(CASE json_typeof(f.value) WHEN 'null' THEN '' ELSE behavpred.card_cell(f.value) END, ' | ' ORDER BY f.place) || E' |\n' AS line
+             FROM json_each(r.record) WITH ORDINALITY AS f (key, value, place)) AS c
+$$;
+COMMENT ON FUNCTION card_records(json) IS 'For model cards: an array of objects as a Markdown table';
+
+CREATE FUNCTION card_markdown(facts json) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT concat_ws(E'\n',
+    format(E'# Model card: %s, version %s\n', behavpred.card_cell(facts #> '{model,target}'), facts #>> '{model,version}'),
+    behavpred.card_table(facts -> 'model'),
+    E'## Data\n', behavpred.card_table(facts -> 'data'),
+    E'## Sample\n', behavpred.card_table(facts -> 'sample'),
+    E'## Training of the graph\n', behavpred.card_table(facts -> 'graph_training'),
+    E'## Training of the target\n', behavpred.card_table(facts -> 'target_training'),
+    E'## Quality\n', E'Low to high is the 95 % interval; popularity ranks users by their number of interactions, prior gives everybody the base rate.\n',
+    behavpred.card_records(facts -> 'metrics'),
+    E'## Calibration\n', format(E'Method: %s.\n', behavpred.card_cell(facts #> '{calibration,method}')), behavpred.card_records(facts #> '{calibration,bins}'),
+    E'## Limits\n', (SELECT string_agg('- ' || behavpred.card_cell(to_json(line)) || E'\n', '' ORDER BY place)
+                     FROM json_array_elements_text(facts -> 'limits') WITH ORDINALITY AS l (line, place)))
+$$;
+COMMENT ON FUNCTION card_markdown(json) IS 'For model_card(): the facts as Markdown';
+
+CREATE FUNCTION model_card(target text, format text DEFAULT 'markdown', version int DEFAULT NULL) RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  IF format IS NULL OR format NOT IN ('markdown', 'json') THEN
+    RAISE EXCEPTION USING errcode = 'invalid_parameter_value',
+      message = CASE WHEN format IS NULL THEN 'format must not be NULL' ELSE pg_catalog.format('format is "%s"', format) END,
+      detail = 'It is markdown or json.',
+      hint = pg_catalog.format('SELECT behavpred.model_card(%L, format => ''json'');', coalesce(target, 'buys_42'));
+  END IF;
+  RETURN CASE format WHEN 'json' THEN behavpred.card_facts(target, version)::text
+                     ELSE behavpred.card_markdown(behavpred.card_facts(target, version)) END;
+END
+$$;
+COMMENT ON FUNCTION model_card(text, text, int) IS
+'What a model was made of, how good it is and what it cannot do, to be kept with it: sources and period, role and row security, seed and options of both trainings, metrics with intervals, calibration, limits. format: markdown (default) or json. version: default the deployed one, else the latest. First and last interaction are told to the graph''s owner only, as the source is now up to the training';
+
+-- ---------------------------------------------------------------------------
+-- report_html(): a target's model on one page that needs nothing beside itself. Charts are
+-- SVG, drawn into a frame {left, right, bottom, top} of values; whatever comes from users
+-- passes report_escape().
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION report_escape(words text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT replace(replace(replace(replace(replace(regexp_replace(words, '[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]', ' ', 'g'),
+    '&', '&amp;'), '<', '&lt;'), '>', '&gt;'), '"', '&quot;'), '''', '&#39;')
+$$;
+COMMENT ON FUNCTION report_escape(text) IS 'For report_html(): text that may stand between tags and in attributes';
+
+CREATE FUNCTION report_percent(share float8) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT behavpred.card_number(100 * share) || ' %' $$;
+COMMENT ON FUNCTION report_percent(float8) IS 'For report_html(): a share in percent';
+
+-- ---- charts ---------------------------------------------------------------
+
+-- From values to the plot's 310 by 198 units.
+CREATE FUNCTION report_place(frame float8[], x float8, y float8) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT round((70 + 310 * (x - frame[1]) / nullif(frame[2] - frame[1], 0))::numeric, 1) || ','
+      || round((212 - 198 * (y - frame[3]) / nullif(frame[4] - frame[3], 0))::numeric, 1)
+$$;
+COMMENT ON FUNCTION report_place(float8[], float8, float8) IS 'For report_html(): a point of a chart in the units of its drawing';
+
+CREATE FUNCTION report_line(frame float8[], x float8[], y float8[], class text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT format('<polyline class="%s" points="%s"/>', class, string_agg(behavpred.report_place(frame, p.x, p.y), ' ' ORDER BY p.place))
+  FROM unnest(x, y) WITH ORDINALITY AS p (x, y, place) WHERE p.x IS NOT NULL AND p.y IS NOT NULL
+$$;
+COMMENT ON FUNCTION report_line(float8[], float8[], float8[], text) IS 'For report_html(): a line through points';
+
+CREATE FUNCTION report_dots(frame float8[], x float8[], y float8[]) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT string_agg(format('<circle class="dot" r="3.5" cx="%s" cy="%s"/>', split_part(d.place, ',', 1), split_part(d.place, ',', 2)), '')
+  FROM unnest(x, y) AS p (x, y), LATERAL (SELECT behavpred.report_place(frame, p.x, p.y) AS place) AS d
+$$;
+COMMENT ON FUNCTION report_dots(float8[], float8[], float8[]) IS 'For report_html(): a dot at each point';
+
+CREATE FUNCTION report_band(frame float8[], x float8[], low float8[], high float8[], class text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT format('<polygon class="%s" points="%s %s"/>', class,
+                string_agg(behavpred.report_place(frame, p.x, least(p.high, frame[4])), ' ' ORDER BY p.place),
+                string_agg(behavpred.report_place(frame, p.x, p.low), ' ' ORDER BY p.place DESC))
+  FROM unnest(x, low, high) WITH ORDINALITY AS p (x, low, high, place) WHERE p.low IS NOT NULL AND p.high IS NOT NULL
+$$;
+COMMENT ON FUNCTION report_band(float8[], float8[], float8[], float8[], text) IS 'For report_html(): the area between two lines, such as an interval';
+
+-- Round numbers within a range, four steps or so.
+CREATE FUNCTION report_ticks(low float8, high float8) RETURNS float8[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT array_agg(round((tick * step)::numeric, 12)::float8 ORDER BY tick)
+  FROM (SELECT power(10, floor(log(rough))) * CASE WHEN rough / power(10, floor(log(rough))) < 1.5 THEN 1
+                 WHEN rough / power(10, floor(log(rough))) < 3.5 THEN 2 ELSE 5 END AS step
+        FROM (SELECT (high - low) / 4 AS rough WHERE high > low) AS r) AS s,
+    generate_series(ceil(low / step - 1e-9)::bigint, floor(high / step + 1e-9)::bigint) AS tick
+$$;
+COMMENT ON FUNCTION report_ticks(float8, float8) IS 'For report_html(): round numbers for an axis';
+
+-- A chart with axes; marks are drawn already. Positions and labels of the ticks are the
+-- caller's, so that an axis may be logarithmic.
+CREATE FUNCTION report_chart(frame float8[], x_at float8[], x_labels text[], y_at float8[], y_labels text[],
+                             x_title text, y_title text, marks text, description text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT concat(
+    format('<svg viewBox="0 0 400 264" role="img" aria-label="%s"><title>%1$s</title>', behavpred.report_escape(description)),
+    (SELECT string_agg(format('<line class="grid" x1="70" x2="380" y1="%1$s" y2="%1$s"/><text class="tick" text-anchor="end" x="64" y="%2$s">%3$s</text>',
+              split_part(t.place, ',', 2), split_part(t.place, ',', 2)::numeric + 4.5, behavpred.report_escape(t.label)), '')
+     FROM (SELECT behavpred.report_place(frame, frame[1], t.y) AS place, t.label FROM unnest(y_at, y_labels) AS t (y, label)) AS t),
+    (SELECT string_agg(format('<text class="tick" text-anchor="middle" x="%s" y="230">%s</text>',
+              split_part(t.place, ',', 1), behavpred.report_escape(t.label)), '')
+     FROM (SELECT behavpred.report_place(frame, t.x, frame[3]) AS place, t.label FROM unnest(x_at, x_labels) AS t (x, label)) AS t),
+    '<line class="axis" x1="70" x2="380" y1="212" y2="212"/>', marks,
+    format('<text class="label" text-anchor="middle" x="225" y="253">%s</text>', behavpred.report_escape(x_title)),
+    format('<text class="label" text-anchor="middle" transform="translate(13 113) rotate(-90)">%s</text></svg>', behavpred.report_escape(y_title)))
+$$;
+COMMENT ON FUNCTION report_chart(float8[], float8[], text[], float8[], text[], text, text, text, text) IS 'For report_html(): axes around what is drawn already';
+
+-- Both axes from 0 to the same end, in percent, with the diagonal.
+CREATE FUNCTION report_square(top float8, x_title text, y_title text, marks text, description text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT behavpred.report_chart(ARRAY[0, top, 0, top], t.at, t.labels, t.at, t.labels, x_title, y_title,
+           behavpred.report_line(ARRAY[0, top, 0, top], ARRAY[0, top], ARRAY[0, top], 'reference') || marks, description)
+  FROM (SELECT array_agg(tick) AS at, array_agg(behavpred.report_percent(tick)) AS labels
+        FROM unnest(behavpred.report_ticks(0, top)) AS tick) AS t
+$$;
+COMMENT ON FUNCTION report_square(float8, text, text, text, text) IS 'For report_html(): a chart of two shares, with its diagonal';
+
+CREATE FUNCTION report_card(title text, reading text, body text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT format(E'<section class="card"><h2>%s</h2><p>%s</p>%s</section>\n', behavpred.report_escape(title), behavpred.report_escape(reading), body) $$;
+COMMENT ON FUNCTION report_card(text, text, text) IS 'For report_html(): a part of the page with a title and a sentence; the body is HTML already';
+
+CREATE FUNCTION report_legend(names text[], classes text[]) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT '<p class="legend">' || string_agg(format('<span><i class="%s"></i>%s</span>', l.class, behavpred.report_escape(l.name)), ' ' ORDER BY l.place) || '</p>'
+  FROM unnest(names, classes) WITH ORDINALITY AS l (name, class, place)
+$$;
+COMMENT ON FUNCTION report_legend(text[], text[]) IS 'For report_html(): which colour is what';
+
+CREATE FUNCTION report_rows(heads text[], cells text[]) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT '<div class="wide"><table><thead><tr>' || (SELECT string_agg('<th>' || behavpred.report_escape(h) || '</th>', '' ORDER BY n) FROM unnest(heads) WITH ORDINALITY AS u (h, n))
+    || '</tr></thead><tbody>' || string_agg(CASE WHEN (place - 1) % array_length(heads, 1) = 0 THEN '<tr>' ELSE '' END
+         || '<td>' || coalesce(behavpred.report_escape(cell), '') || '</td>'
+         || CASE WHEN place % array_length(heads, 1) = 0 THEN '</tr>' ELSE '' END, '' ORDER BY place) || '</tbody></table></div>'
+  FROM unnest(cells) WITH ORDINALITY AS c (cell, place)
+$$;
+COMMENT ON FUNCTION report_rows(text[], text[]) IS 'For report_html(): a table, its cells row by row';
+
+-- ---- parts of the page ----------------------------------------------------
+
+-- Reading the sources is for those who may; for others the part says why it is empty.
+CREATE FUNCTION report_audience(target text) RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  frame float8[] := '{-3,0,0,1}';
+  drawing text;
+  listing text;
+  reading text;
+BEGIN
+  WITH curve AS MATERIALIZED (
+    SELECT c.*, sum(c.expected_positives) FILTER (WHERE c.fraction = 1) OVER () AS expected_all
+    FROM behavpred.audience_curve(target) c WHERE c.size > 0
+  ), points AS (
+    SELECT array_agg(log(fraction) ORDER BY size) AS x, array_agg(recall ORDER BY size) AS y, array_agg(fraction ORDER BY size) AS chance,
+           array_agg(positives_low / expected_all ORDER BY size) AS low, array_agg(positives_high / expected_all ORDER BY size) AS high
+    FROM (SELECT DISTINCT ON (size) * FROM curve ORDER BY size, fraction) AS c
+  )
+  SELECT behavpred.report_chart(frame, '{-3,-2,-1,0}', '{0.1 %,1 %,10 %,100 %}', '{0,0.25,0.5,0.75,1}', '{0 %,25 %,50 %,75 %,100 %}',
+           'share of the users in the audience', 'share of all who will act',
+           concat(behavpred.report_band(frame, x, low, high, 'band'), behavpred.report_line(frame, x, chance, 'reference'),
+                  behavpred.report_line(frame, x, y, 'first')), 'Share of those who will act that audiences of each size hold'),
+         behavpred.report_rows('{users,probability of the last,expected to act,95 % interval,lift}', (
+           SELECT array_agg(cell ORDER BY c.size, n) FROM curve c, unnest(ARRAY[
+             behavpred.card_number(c.size), behavpred.report_percent(c.threshold), behavpred.card_number(c.expected_positives),
+             behavpred.card_number(c.positives_low) || ' to ' || behavpred.card_number(c.positives_high), behavpred.card_number(c.lift)]) WITH ORDINALITY AS u (cell, n))),
+         (SELECT format('The best %s users (%s) are expected to hold %s of those who will act, %s times as many as users drawn at random.',
+                   behavpred.card_number(size), behavpred.report_percent(fraction), behavpred.report_percent(recall), behavpred.card_number(recall / fraction))
+          FROM curve ORDER BY abs(fraction - 0.1) LIMIT 1)
+  INTO drawing, listing, reading FROM points;
+  RETURN behavpred.report_card('Audience', reading,
+           drawing || behavpred.report_legend('{model,95 % interval,at random}', '{first,band,reference}') || listing);
+EXCEPTION WHEN insufficient_privilege OR object_not_in_prerequisite_state OR undefined_table THEN
+  RETURN behavpred.report_card('Audience', 'Not drawn: ' || SQLERRM || '.', '');
+END
+$$;
+COMMENT ON FUNCTION report_audience(text) IS 'For report_html(): audience_curve()';
+
+CREATE FUNCTION report_roc(target text, version int, auc json) RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT behavpred.report_card('Who acts before who does not',
+    format('AUC %s, 95 %% interval %s to %s: so often does a user who acted score above one who did not.%s', behavpred.card_text(auc -> 'value'),
+           behavpred.card_text(auc -> 'low'), behavpred.card_text(auc -> 'high'),
+           ' By the number of interactions alone it is ' || behavpred.card_number((auc ->> 'popularity')::float8) || '.'),
+    behavpred.report_square(1, 'share of those who did not act', 'share of those who acted',
+      behavpred.report_line('{0,1,0,1}', 0::float8 || array_agg(r.false_positive_rate ORDER BY r.fraction) || 1::float8,
+                            0::float8 || array_agg(r.true_positive_rate ORDER BY r.fraction) || 1::float8, 'first'), 'ROC curve')
+    || behavpred.report_legend('{model,at random}', '{first,reference}'))
+  FROM behavpred.roc_curve(target, 200, version) r
+$$;
+COMMENT ON FUNCTION report_roc(text, int, json) IS 'For report_html(): roc_curve()';
+
+CREATE FUNCTION report_calibration(method text, ece json, bins json) RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  WITH b AS (SELECT b.*, least(1, 1.08 * max(greatest(b.probability, b.high)) OVER ()) AS top
+             FROM json_to_recordset(bins) AS b (probability float8, rate float8, low float8, high float8))
+  SELECT behavpred.report_card('Are the probabilities true?',
+    format('Mean distance of probability and rate (ECE): %s, 95 %% interval %s to %s. Method: %s.', behavpred.card_text(ece -> 'value'),
+           behavpred.card_text(ece -> 'low'), behavpred.card_text(ece -> 'high'), method),
+    behavpred.report_square(max(b.top), 'probability', 'share who acted', string_agg(
+      behavpred.report_line(ARRAY[0, b.top, 0, b.top], ARRAY[b.probability, b.probability], ARRAY[b.low, b.high], 'whisker')
+      || behavpred.report_dots(ARRAY[0, b.top, 0, b.top], ARRAY[b.probability], ARRAY[b.rate]), ''), 'Reliability curve')
+    || behavpred.report_legend('{users of a tenth,95 % interval,exactly true}', '{dot,whisker,reference}'))
+  FROM b
+$$;
+COMMENT ON FUNCTION report_calibration(text, json, json) IS 'For report_html(): calibration_curve()';
+
+-- Shares of both classes by log odds: the steps of the ROC curve, in bins.
+CREATE FUNCTION report_scores(target text, version int, bins int) RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  WITH scores AS (
+    SELECT ln(p / (1 - p)) AS logit, true_positive_rate - lag(true_positive_rate, 1, 0::float8) OVER taken AS acted,
+           false_positive_rate - lag(false_positive_rate, 1, 0::float8) OVER taken AS others
+    FROM behavpred.roc_curve(target, 100000, version), LATERAL (SELECT least(greatest(threshold, 1e-6), 1 - 1e-6) AS p) AS c
+    WINDOW taken AS (ORDER BY fraction)
+  ), width AS (
+    SELECT min(logit) - 1e-6 AS low, greatest(max(logit), min(logit) + 1e-3) + 1e-6 AS high FROM scores WHERE acted + others > 0
+  ), counted AS (
+    SELECT w.low + (w.high - w.low) * (n - 0.5) / bins AS middle, coalesce(sum(s.acted), 0) AS acted, coalesce(sum(s.others), 0) AS others
+    FROM width w CROSS JOIN generate_series(1, bins) AS n LEFT JOIN scores s ON width_bucket(s.logit, w.low, w.high, bins) = n GROUP BY w.low, w.high, n
+  ), drawn AS (
+    SELECT ARRAY[min(w.low), max(w.high), 0, 1.1 * max(greatest(acted, others))] AS frame,
+           array_agg(middle ORDER BY middle) AS x, array_agg(acted ORDER BY middle) AS acted, array_agg(others ORDER BY middle) AS others,
+           array_agg(0::float8) AS zero, behavpred.report_ticks(0, 1.1 * max(greatest(acted, others))) AS y_at
+    FROM counted, width w
+  )
+  SELECT behavpred.report_card('Scores', 'How the probabilities of the held-out users are spread; the further the two stand apart, the better.',
+    behavpred.report_chart(frame, t.x_at, t.x_labels, y_at, (SELECT array_agg(behavpred.report_percent(y)) FROM unnest(y_at) AS y),
+      'probability', 'share of the group',
+      concat(behavpred.report_band(frame, x, zero, others, 'area second'), behavpred.report_band(frame, x, zero, acted, 'area'),
+             behavpred.report_line(frame, x, others, 'second'), behavpred.report_line(frame, x, acted, 'first')), 'Distribution of the scores')
+    || behavpred.report_legend('{acted,did not}', '{first,second}'))
+  FROM drawn CROSS JOIN LATERAL (
+    SELECT array_agg(ln(p / (1 - p)) ORDER BY p) AS x_at, array_agg(behavpred.report_percent(p) ORDER BY p) AS x_labels
+    FROM unnest('{0.00001,0.0001,0.001,0.01,0.1,0.5,0.9,0.99,0.999}'::float8[]) AS p WHERE ln(p / (1 - p)) BETWEEN frame[1] AND frame[2]) t
+$$;
+COMMENT ON FUNCTION report_scores(text, int, int) IS 'For report_html(): scores of the test part, those who acted beside the others';
+
+CREATE FUNCTION report_epochs(epochs float8[], numbers float8[], title text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  WITH f AS (
+    SELECT ARRAY[least(1, min(x)), greatest(2, max(x)), min(y) - 0.05 * greatest(max(y) - min(y), 1e-5), max(y) + 0.05 * greatest(max(y) - min(y), 1e-5)] AS frame
+    FROM unnest(epochs, numbers) AS p (x, y)
+  ), t AS (
+    SELECT (SELECT array_agg(x) FROM unnest(behavpred.report_ticks(frame[1], frame[2])) AS x WHERE x = floor(x)) AS x_at,
+           behavpred.report_ticks(frame[3], frame[4]) AS y_at
+    FROM f
+  )
+  SELECT behavpred.report_chart(frame, x_at, x_at::text[], y_at, (SELECT array_agg(trim_scale(y::numeric)::text) FROM unnest(y_at) AS y), 'epoch', title,
+           behavpred.report_line(frame, epochs, numbers, 'first') || behavpred.report_dots(frame, epochs, numbers), title || ' by epoch')
+  FROM f, t
+$$;
+COMMENT ON FUNCTION report_epochs(float8[], float8[], text) IS 'For report_html(): a number that changes from epoch to epoch';
+
+CREATE FUNCTION report_training(run bigint) RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT behavpred.report_card('Training of the graph',
+           format('%s epochs. The vectors are those of epoch %s, the best on held-out edges.', count(*), r.result ->> 'best_epoch'),
+           concat(behavpred.report_epochs(array_agg(l.epoch::float8 ORDER BY l.epoch), array_agg(l.loss ORDER BY l.epoch), 'loss'),
+                  CASE WHEN count(l.ndcg_at_20) = count(*) THEN
+                    behavpred.report_epochs(array_agg(l.epoch::float8 ORDER BY l.epoch), array_agg(l.ndcg_at_20 ORDER BY l.epoch), 'NDCG@20') END))
+  FROM behavpred.training_log l JOIN behavpred.runs r USING (run_id) WHERE l.run_id = run GROUP BY r.result ->> 'best_epoch'
+$$;
+COMMENT ON FUNCTION report_training(bigint) IS 'For report_html(): training_log of the graph''s run';
+
+-- What tells users apart: the variance of each part of the log odds over some users, who
+-- are chosen by a hash of their keys.
+CREATE FUNCTION report_factors(target text, graph text) RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  bars text;
+BEGIN
+  EXECUTE (
+    SELECT format($query$
+      WITH parts AS (
+        SELECT concat_ws(' ', e.kind, e.name) AS part, coalesce(e.name::int, 1000) AS place, var_pop(e.contribution) AS spread
+        FROM (SELECT %1$I::text AS key FROM %2$s ORDER BY hashtextextended(%1$I::text, 0), 1 LIMIT 300) AS u,
+          LATERAL behavpred.explain($1, u.key, 0) AS e
+        WHERE e.kind IN ('factor', 'activity') GROUP BY e.kind, e.name
+      ), shares AS (
+        SELECT part, place, spread / nullif(sum(spread) OVER (), 0) AS share FROM parts
+      )
+      SELECT string_agg(format('<div class="bar"><span>%%s</span><div><i style="width:%%s%%%%"></i></div><b>%%s</b></div>',
+               behavpred.report_escape(part), round(100 * share::numeric, 1), behavpred.report_percent(share)), '' ORDER BY place)
+      FROM shares$query$, g.user_column, g.user_embeddings)
+    FROM behavpred.registered_graph g WHERE g.graph = $2) INTO bars USING target;
+  RETURN behavpred.report_card('What tells users apart', 'Share of each factor of the network, and of how active users are, in the differences between their log odds (300 users).', coalesce(bars, ''));
+EXCEPTION WHEN insufficient_privilege OR object_not_in_prerequisite_state OR undefined_table THEN
+  RETURN behavpred.report_card('What tells users apart', 'Not drawn: ' || SQLERRM || '.', '');
+END
+$$;
+COMMENT ON FUNCTION report_factors(text, text) IS 'For report_html(): factors by how much they contribute, from explain()';
+
+CREATE FUNCTION report_tile(title text, number text, note text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT format('<div class="tile"><span>%s</span><b>%s</b><span>%s</span></div>',
+                behavpred.report_escape(title), coalesce(behavpred.report_escape(number), 'unknown'), coalesce(behavpred.report_escape(note), ''))
+$$;
+COMMENT ON FUNCTION report_tile(text, text, text) IS 'For report_html(): one figure at the head of the page';
+
+CREATE FUNCTION report_tiles(facts json) RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT '<div class="tiles">' || string_agg(behavpred.report_tile(
+             CASE m.metric WHEN 'auc' THEN 'AUC' WHEN 'pr_auc' THEN 'PR-AUC' WHEN 'lift' THEN 'Lift of the best ' || behavpred.report_percent(m.at) ELSE 'Calibration error (ECE)' END,
+             behavpred.card_number(m.value), behavpred.card_number(m.low) || ' to ' || behavpred.card_number(m.high)), ''
+             ORDER BY array_position('{auc,pr_auc,lift,ece}', m.metric))
+    || behavpred.report_tile('Base rate', behavpred.report_percent((facts #>> '{sample,base_rate}')::float8), 'of ' || behavpred.card_number((facts #>> '{sample,candidates}')::float8) || ' candidates')
+    || behavpred.report_tile('Measured on', behavpred.card_number((facts #>> '{sample,test_positives}')::float8 + (facts #>> '{sample,test_negatives}')::float8),
+         (facts #>> '{sample,test_positives}') || ' of them acted') || '</div>'
+  FROM json_to_recordset(facts -> 'metrics') AS m (metric text, at float8, value float8, low float8, high float8)
+  WHERE m.metric IN ('auc', 'pr_auc', 'ece') OR (m.metric, m.at) = ('lift', 0.05)
+$$;
+COMMENT ON FUNCTION report_tiles(json) IS 'For report_html(): the figures at the head of the page';
+
+CREATE FUNCTION report_metrics(metrics json) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT behavpred.report_card('All metrics', 'With 95 % intervals, beside users ranked by their number of interactions (popularity) and the base rate for everybody (prior).',
+    behavpred.report_rows('{metric,value,low,high,popularity,prior}', (
+      SELECT array_agg(cell ORDER BY r.place, c.n)
+      FROM json_array_elements(metrics) WITH ORDINALITY AS r (m, place),
+        unnest(ARRAY[CASE WHEN m ->> 'metric' IN ('auc', 'pr_auc', 'ece') THEN upper(replace(m ->> 'metric', '_', '-')) ELSE replace(m ->> 'metric', '_', ' ') END || coalesce(' of the best ' || behavpred.report_percent((m ->> 'at')::float8), ''), behavpred.card_text(m -> 'value'),
+                     m #>> '{low}', m #>> '{high}', m #>> '{popularity}', m #>> '{prior}']) WITH ORDINALITY AS u (raw, n),
+        LATERAL (SELECT u.n, CASE WHEN u.n > 2 THEN behavpred.card_number(u.raw::float8) ELSE u.raw END AS cell) AS c)))
+$$;
+COMMENT ON FUNCTION report_metrics(json) IS 'For report_html(): evaluate() as a table';
+
+CREATE FUNCTION report_facts(title text, facts json) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT format('<h3>%s</h3><table class="facts">%s</table>', behavpred.report_escape(title),
+    string_agg(format('<tr><th>%s</th><td>%s</td></tr>', replace(f.key, '_', ' '), behavpred.report_escape(coalesce(behavpred.card_text(f.value), 'none'))), '' ORDER BY f.place))
+  FROM json_each(facts) WITH ORDINALITY AS f (key, value, place)
+$$;
+COMMENT ON FUNCTION report_facts(text, json) IS 'For report_html(): a part of the model card';
+
+CREATE FUNCTION report_model_card(facts json) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT behavpred.report_card('Model card', 'What it was made of, so that it can be made again.',
+    '<div class="columns">' || string_agg(format('<div>%s</div>', behavpred.report_facts(p.title, facts -> p.part)), '') || '</div>')
+  FROM unnest('{model,data,sample,graph_training,target_training}'::text[],
+              '{Model,Data,Sample,Training of the graph,Training of the target}'::text[]) AS p (part, title)
+$$;
+COMMENT ON FUNCTION report_model_card(json) IS 'For report_html(): model_card()';
+
+CREATE FUNCTION report_limits(limits json) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT behavpred.report_card('Limits', 'To know before relying on it.',
+    '<ul>' || string_agg('<li>' || behavpred.report_escape(line) || '</li>', '' ORDER BY place) || '</ul>')
+  FROM json_array_elements_text(limits) WITH ORDINALITY AS l (line, place)
+$$;
+COMMENT ON FUNCTION report_limits(json) IS 'For report_html(): what the model cannot do';
+
+CREATE FUNCTION report_style() RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT $style$
+:root { color-scheme: light dark; --page: #f4f6f8; --card: #fff; --ink: #18212d; --soft: #566273; --line: #dde2e8; --first: #1a66d6; --second: #c4501b; --band: #1a66d633; }
+@media (prefers-color-scheme: dark) {
+  :root { --page: #0e1318; --card: #171e26; --ink: #e8ecf1; --soft: #a3aebb; --line: #2c3642; --first: #6fb1ff; --second: #ff9f66; --band: #6fb1ff33; }
+}
+* { box-sizing: border-box; }
+body { margin: 0; background: var(--page); color: var(--ink); font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; }
+main { max-width: 1180px; margin: 0 auto; padding: 24px 16px 48px; }
+h1 { font-size: 1.7rem; line-height: 1.2; margin: 0 0 4px; overflow-wrap: anywhere; }
+h2 { font-size: 1.1rem; margin: 0 0 4px; }
+h3 { font-size: .95rem; margin: 16px 0 4px; }
+p { margin: 0 0 12px; color: var(--soft); overflow-wrap: anywhere; }
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 12px; margin: 20px 0; }
+.tile, .card { background: var(--card); border: 1px solid var(--line); border-radius: 10px; }
+.tile { padding: 12px 14px; display: flex; flex-direction: column; }
+.tile b { font-size: 1.6rem; line-height: 1.25; font-variant-numeric: tabular-nums; }
+.tile span { color: var(--soft); font-size: .82rem; }
+.cards { margin-bottom: 16px; }
+.card { padding: 18px; margin-bottom: 16px; break-inside: avoid; }
+@media (min-width: 820px) { .cards, .columns { columns: 2; column-gap: 16px; } }
+.columns > div { break-inside: avoid; }
+.columns > div:first-child h3 { margin-top: 0; }
+svg { display: block; width: 100%; max-width: 520px; height: auto; margin: 0 auto; }
+svg text { fill: var(--soft); font-size: 12.5px; }
+.grid { stroke: var(--line); } .axis { stroke: var(--soft); }
+polyline { fill: none; stroke-width: 2; stroke-linejoin: round; }
+.first { stroke: var(--first); } .second { stroke: var(--second); }
+.reference { stroke: var(--soft); stroke-dasharray: 4 4; stroke-width: 1.3; }
+.whisker { stroke: var(--first); stroke-width: 1.5; opacity: .6; }
+.dot { fill: var(--first); }
+.band, .area { fill: var(--band); stroke: none; } .area.second { fill: color-mix(in srgb, var(--second) 18%, transparent); }
+.legend { display: flex; flex-wrap: wrap; justify-content: center; gap: 4px 18px; font-size: .85rem; margin: 4px 0 12px; }
+.legend i { display: inline-block; width: 18px; height: 0; border-top: 3px solid var(--soft); margin-right: 6px; vertical-align: middle; }
+.legend i.first { border-color: var(--first); } .legend i.second { border-color: var(--second); } .legend i.reference { border-top-style: dashed; border-top-width: 2px; }
+.legend i.band { border-top: 12px solid var(--band); } .legend i.whisker { border-color: var(--first); opacity: .6; border-top-width: 2px; }
+.legend i.dot { width: 9px; height: 9px; border: 0; border-radius: 50%; background: var(--first); }
+.wide { overflow-x: auto; } .wide td { white-space: nowrap; }
+table { border-collapse: collapse; width: 100%; font-size: .88rem; font-variant-numeric: tabular-nums; }
+th, td { text-align: right; padding: 5px 8px; border-bottom: 1px solid var(--line); vertical-align: top; }
+th { color: var(--soft); font-weight: 600; }
+th:first-child, td:first-child, .facts th, .facts td { text-align: left; }
+.facts th { width: 38%; font-weight: 400; } .facts td { overflow-wrap: anywhere; }
+.bar { display: grid; grid-template-columns: 5.5em 1fr 4em; gap: 10px; align-items: center; margin: 8px 0; font-size: .9rem; }
+.bar > div { background: var(--page); border-radius: 4px; } .bar i { display: block; height: 14px; border-radius: 4px; background: var(--first); min-width: 2px; }
+.bar b { text-align: right; font-variant-numeric: tabular-nums; }
+@media (max-width: 500px) { svg text { font-size: 14px; } .wide table { font-size: .8rem; } .wide th, .wide td { padding: 5px; } }
+ul { margin: 0; padding-left: 1.2em; } li { margin: 6px 0; }
+footer { color: var(--soft); font-size: .85rem; margin-top: 20px; }
+$style$
+$$;
+COMMENT ON FUNCTION report_style() IS 'For report_html(): how the page looks, by light and by dark, on phones and on desks';
+
+CREATE FUNCTION report_html(target text, version int DEFAULT NULL) RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  facts json := behavpred.card_facts(target, version);
+  chosen int := facts #>> '{model,version}';
+  name text := behavpred.report_escape(target);
+  metrics jsonb := jsonb_object_agg(m ->> 'metric', m) FROM json_array_elements(facts -> 'metrics') AS m;
+  deployed boolean := facts #>> '{model,deployed}';
+BEGIN
+  RETURN concat(
+    E'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<meta name="viewport" content="width=device-width, initial-scale=1">\n',
+    E'<meta http-equiv="Content-Security-Policy" content="default-src ''none''; style-src ''unsafe-inline''">\n',
+    format(E'<title>%s, version %s</title>\n<style>%s</style>\n</head>\n<body>\n<main>\n<h1>%1$s</h1>\n', name, chosen, behavpred.report_style()),
+    format(E'<p>Version %s%s, trained %s on graph %s</p>\n', chosen, CASE WHEN deployed THEN ' (deployed)' ELSE '' END,
+           behavpred.card_text(facts #> '{model,trained_at}'), behavpred.report_escape(facts #>> '{model,graph}')),
+    behavpred.report_tiles(facts), E'\n<div class="cards">\n',
+    CASE WHEN deployed THEN behavpred.report_audience(target) END,
+    behavpred.report_roc(target, chosen, (metrics -> 'auc')::json),
+    behavpred.report_calibration(facts #>> '{calibration,method}', (metrics -> 'ece')::json, facts #> '{calibration,bins}'),
+    behavpred.report_scores(target, chosen, CASE WHEN (facts #>> '{sample,test_positives}')::int < 100 THEN 10 ELSE 24 END),
+    CASE WHEN deployed THEN behavpred.report_factors(target, facts #>> '{model,graph}') END,
+    behavpred.report_training((facts #>> '{graph_training,run_id}')::bigint),
+    behavpred.report_metrics(facts -> 'metrics'),
+    behavpred.report_limits(facts -> 'limits'),
+    E'</div>\n', behavpred.report_model_card(facts),
+    format(E'<footer>%s, %s</footer>\n</main>\n</body>\n</html>\n', behavpred.report_escape(facts #>> '{model,software}'), to_char(now(), 'YYYY-MM-DD HH24:MI TZ')));
+END
+$$;
+COMMENT ON FUNCTION report_html(text, int) IS
+'A page of HTML about a target''s model: audience curve with its interval, ROC, calibration, scores, factors, training, metrics, limits and model card. It needs no network and runs no script; light and dark, phone and desk. version: default the deployed one, else the latest; audience and factors are drawn for the deployed one only. Write it to a file by psql: \pset format unaligned, \pset tuples_only on, \o report.html';
