@@ -207,7 +207,7 @@ COMMENT ON FUNCTION train_graph(text, int, int, int, int, int, int, float8, int,
 dimension: numbers in a vector, 1 to 1024, a multiple of factors. factors: feature subspaces, 1 to 32. layers: 1 to 8. routing_iterations: 1 to 8.
 epochs: at most, 0 to 10000, default 8 to 100 (more for a small graph). batch_size: positive edges for each step, 1 to 1048576, default a 50th of all but at least 256. learning_rate: of Adam, 1e-6 to 10, default 0.03. negatives: objects drawn for each chunk of positives, 1 to 65536, default 2048. temperature: of the loss, 0.02 to 10, default 0.3 for 1,000 objects or fewer, falling to 0.08 for 40,000 or more. patience: epochs without a better validation NDCG before it stops, 0 = never, default a fifth of epochs within 4 to 20. Users are shielded from part of their edges to the objects of targets that exist when the graph is trained, so create targets first (option target_fraction, default 0.5). validation_fraction: of the edges, held out for early stopping and calibration, 0 to 0.5, default what holds out 10000 edges, within 0.01 to 0.1.
 seed: default behavpred.seed. threads: default behavpred.threads; does not change the result.
-options: rare ones as JSON: hide_positives (true: the edges a step learns from take no part in its propagation), routing (claim, disengcn, off), routing_temperature, attention (symmetric, additive, off), attention_width, neighbour_scale, keep_lengths, mapping (automatic, identity, linear), layer_mean, full_gradient, id_embeddings, loss (softmax, logistic), spectral_start, initial_bias, target_fraction, weight_decay, keep_network (true: the parameters are kept for later trainings and for new nodes, one more vector for each node); also any of epochs to validation_fraction, which the argument of the same name overrides.
+options: rare ones as JSON: hide_positives (true: the edges a step learns from take no part in its propagation), routing (claim, disengcn, off), routing_temperature, attention (symmetric, additive, off), attention_width, neighbour_scale, keep_lengths, mapping (automatic, identity, linear), layer_mean, full_gradient, id_embeddings, loss (softmax, logistic), spectral_start, initial_bias, target_fraction, weight_decay, keep_network (true: the parameters are kept for later trainings and for new nodes, one more vector for each node), warm_start (false; true: begin with the kept network, a third of the epochs, three tenths of the learning rate, the same temperature; new nodes start at the mean of their neighbours; models of targets stay usable while vectors stay near, see vector_cosine in the view models); also any of epochs to validation_fraction, which the argument of the same name overrides.
 Result: the run (see the views runs and training_log), epochs run, the epoch that was kept and its loss and quality on held-out edges, the tables, seconds in all.';
 
 COMMENT ON FUNCTION train_target(text, text, int[], float8, text, float8, text, bigint, int, jsonb) IS
@@ -745,6 +745,8 @@ CREATE TABLE trained_network (
   owner name NOT NULL DEFAULT current_user,
   run_id bigint NOT NULL,
   written_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  seed bigint NOT NULL,
+  options jsonb NOT NULL,
   user_features text[],
   object_features text[],
   bytes bigint NOT NULL DEFAULT 0
@@ -762,7 +764,7 @@ CREATE TABLE trained_network_part (
 -- Numbers of a network do not compress.
 ALTER TABLE trained_network_part ALTER COLUMN data SET STORAGE EXTERNAL;
 
-COMMENT ON TABLE trained_network IS 'Whose parameters are kept: the run that made them, and the columns of features they are for';
+COMMENT ON TABLE trained_network IS 'Whose parameters are kept: the run that made them, its seed and options, and the columns of features they are for';
 COMMENT ON TABLE trained_network_part IS
 'The parameters of a graph''s network after its last training, in blocks with a checksum: numbers that all nodes share, and users and objects by key';
 
@@ -801,6 +803,67 @@ COMMENT ON FUNCTION forget_in_network(text, text) IS
 'For forget_user(): take a user''s key and numbers out of the kept network of a graph. Result: how many were there, 0 or 1';
 
 REVOKE EXECUTE ON FUNCTION forget_in_network(text, text) FROM PUBLIC;
+
+CREATE TABLE vector_succession (
+  graph text NOT NULL REFERENCES registered_graph ON DELETE CASCADE,
+  run_id bigint NOT NULL,
+  earlier_run bigint NOT NULL,
+  owner name NOT NULL DEFAULT current_user,
+  warm boolean NOT NULL,
+  users bigint NOT NULL,
+  user_cosine float8,
+  object_cosine float8,
+  PRIMARY KEY (graph, run_id, earlier_run)
+);
+
+COMMENT ON TABLE vector_succession IS
+'How near the present vectors of each graph are to those of earlier runs: mean cosine of the same users and objects, and whether each training since then began with the network of the one before (warm)';
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON vector_succession TO PUBLIC;
+ALTER TABLE vector_succession ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_rows ON vector_succession USING (owner = current_user);
+CREATE POLICY granted_rows ON vector_succession FOR SELECT USING (privilege_near(owner, graph) >= 1);
+CREATE POLICY granted_training ON vector_succession USING (privilege_on(owner, graph, NULL) >= 3);
+CREATE POLICY of_same_owner ON vector_succession AS RESTRICTIVE FOR INSERT
+  WITH CHECK (EXISTS (SELECT FROM registered_graph g WHERE g.graph = vector_succession.graph AND g.owner = vector_succession.owner));
+
+COMMENT ON POLICY own_rows ON vector_succession IS 'Every role sees and changes its own vectors'' history';
+COMMENT ON POLICY granted_rows ON vector_succession IS 'Whoever may predict sees which models fit';
+COMMENT ON POLICY granted_training ON vector_succession IS 'Trainers write it for the owner';
+COMMENT ON POLICY of_same_owner ON vector_succession IS 'Vectors are of the owner of their graph';
+
+SELECT pg_extension_config_dump('vector_succession', '');
+
+CREATE FUNCTION vectors_fit(warm boolean, cosine float8) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$ SELECT warm AND cosine IS NOT NULL AND cosine >= 0.9 $$;
+
+COMMENT ON FUNCTION vectors_fit(boolean, float8) IS
+'Whether a model of an earlier run predicts with the present vectors: every training since then was a warm start, and the mean cosine of the users'' vectors is at least 0.9';
+
+CREATE FUNCTION model_cosine(graph text, graph_run bigint, trained_run bigint) RETURNS float8
+LANGUAGE sql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT CASE WHEN $2 = $3 THEN 1
+              ELSE (SELECT s.user_cosine FROM behavpred.vector_succession s
+                    WHERE s.graph = $1 AND s.run_id = $3 AND s.earlier_run = $2) END
+$$;
+
+COMMENT ON FUNCTION model_cosine(text, bigint, bigint) IS
+'For the views: mean cosine of the same users'' vectors between the run that a model was trained on and the present one, 1 for the same run, NULL when it was not measured';
+
+CREATE FUNCTION model_fits(graph text, graph_run bigint, trained_run bigint) RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT $2 = $3
+    OR EXISTS (SELECT FROM behavpred.vector_succession s
+               WHERE s.graph = $1 AND s.run_id = $3 AND s.earlier_run = $2 AND behavpred.vectors_fit(s.warm, s.user_cosine))
+$$;
+
+COMMENT ON FUNCTION model_fits(text, bigint, bigint) IS
+'For the views: whether a model of one run of a graph predicts with the vectors of another';
 
 -- ---------------------------------------------------------------------------
 -- Models: many at once, versions, deployment
@@ -962,14 +1025,15 @@ COMMENT ON VIEW targets IS 'Your targets and those you were granted a privilege 
 
 CREATE OR REPLACE VIEW models AS
 SELECT m.target, m.version, m.version = t.deployed_version AS deployed, m.owner, m.trained_at, m.run_id, m.metrics,
-       m.graph_run = g.trained_run AS usable, m.metrics ->> 'teacher' AS teacher,
-       (SELECT max(d.deployed_at) FROM model_deployment d WHERE d.target = m.target AND d.version = m.version) AS deployed_at
+       model_fits(t.graph, m.graph_run, g.trained_run) AS usable, m.metrics ->> 'teacher' AS teacher,
+       (SELECT max(d.deployed_at) FROM model_deployment d WHERE d.target = m.target AND d.version = m.version) AS deployed_at,
+       model_cosine(t.graph, m.graph_run, g.trained_run) AS vector_cosine
 FROM trained_model m
 JOIN registered_target t ON t.target = m.target
 JOIN registered_graph g ON g.graph = t.graph
 WHERE sees_target(m.owner, t.graph, m.target, 2);
 
-COMMENT ON VIEW models IS 'Versions of the models that you may read, with their quality; usable: it fits the graph''s present embeddings; teacher: object, or seeds (the fallback for a target whose objects the graph does not know); deployed_at: the last time it was deployed';
+COMMENT ON VIEW models IS 'Versions of the models that you may read, with their quality; usable: it fits the graph''s present embeddings; teacher: object, or seeds (the fallback for a target whose objects the graph does not know); deployed_at: the last time it was deployed; vector_cosine: how near the present vectors of users are to those it was trained on, 1 for the same run';
 
 -- The interval of an AUC is that of Hanley and McNeil, from the numbers of the test part.
 CREATE VIEW metrics AS
@@ -1620,7 +1684,7 @@ checks (name, problems, detail, hint) AS (
   FROM registered_target t
   JOIN registered_graph g ON g.graph = t.graph
   JOIN trained_model m ON m.target = t.target AND m.version = t.deployed_version
-  WHERE m.graph_run IS DISTINCT FROM g.trained_run AND sees_rows_of(t.owner)
+  WHERE model_fits(t.graph, m.graph_run, g.trained_run) IS NOT TRUE AND sees_rows_of(t.owner)
   UNION ALL
   SELECT 'missing sources', count(*), pg_catalog.string_agg(s.object || ': ' || s.name, ', ' ORDER BY s.object, s.name),
          'Give the relation its name back, or drop what reads it and create it anew.'

@@ -422,7 +422,7 @@ checks (name, problems, detail, hint) AS (
   FROM registered_target t
   JOIN registered_graph g ON g.graph = t.graph
   JOIN trained_model m ON m.target = t.target AND m.version = t.deployed_version
-  WHERE m.graph_run IS DISTINCT FROM g.trained_run AND sees_rows_of(t.owner)
+  WHERE model_fits(t.graph, m.graph_run, g.trained_run) IS NOT TRUE AND sees_rows_of(t.owner)
   UNION ALL
   SELECT 'missing sources', count(*), pg_catalog.string_agg(s.object || ': ' || s.name, ', ' ORDER BY s.object, s.name),
          'Give the relation its name back, or drop what reads it and create it anew.'

@@ -46,14 +46,15 @@ COMMENT ON VIEW targets IS 'Your targets and those you were granted a privilege 
 
 CREATE VIEW models AS
 SELECT m.target, m.version, m.version = t.deployed_version AS deployed, m.owner, m.trained_at, m.run_id, m.metrics,
-       m.graph_run = g.trained_run AS usable, m.metrics ->> 'teacher' AS teacher,
-       (SELECT max(d.deployed_at) FROM model_deployment d WHERE d.target = m.target AND d.version = m.version) AS deployed_at
+       model_fits(t.graph, m.graph_run, g.trained_run) AS usable, m.metrics ->> 'teacher' AS teacher,
+       (SELECT max(d.deployed_at) FROM model_deployment d WHERE d.target = m.target AND d.version = m.version) AS deployed_at,
+       model_cosine(t.graph, m.graph_run, g.trained_run) AS vector_cosine
 FROM trained_model m
 JOIN registered_target t ON t.target = m.target
 JOIN registered_graph g ON g.graph = t.graph
 WHERE sees_target(m.owner, t.graph, m.target, 2);
 
-COMMENT ON VIEW models IS 'Versions of the models that you may read, with their quality; usable: it fits the graph''s present embeddings; teacher: object, or seeds (the fallback for a target whose objects the graph does not know); deployed_at: the last time it was deployed';
+COMMENT ON VIEW models IS 'Versions of the models that you may read, with their quality; usable: it fits the graph''s present embeddings; teacher: object, or seeds (the fallback for a target whose objects the graph does not know); deployed_at: the last time it was deployed; vector_cosine: how near the present vectors of users are to those it was trained on, 1 for the same run';
 
 -- The interval of an AUC is that of Hanley and McNeil, from the numbers of the test part.
 CREATE VIEW metrics AS

@@ -55,7 +55,7 @@ training_open(Training *training, Core *core, Arena *arena, const Graph *graph,
 		network_open(&training->network, core, arena, &training->training_graph, users, objects,
 					 &training->options, options->epochs > 0) != CORE_OK)
 		return core->status;
-	if (!resume && options->spectral_start && training->network.layout.id_count > 0 &&
+	if (!resume && !options->warm_start && options->spectral_start && training->network.layout.id_count > 0 &&
 		start_from_spectrum(training) != CORE_OK)
 		return core->status;
 	if (options->epochs > 0 &&

@@ -71,6 +71,7 @@ typedef struct EncoderOptions
 	float		learning_rate;
 	float		temperature;	/* tau: score = cosine / tau + object bias */
 	float		initial_deviation;	/* standard deviation of the first ID embeddings */
+	bool		warm_start;		/* the host puts in an earlier network before the first step */
 	bool		spectral_start; /* ID embeddings start from the graph's singular vectors */
 	float		spectral_power; /* each singular vector is scaled by its value to this power */
 	float		spectral_noise; /* share of the random start that is left in */
@@ -87,6 +88,9 @@ typedef struct EncoderOptions
 
 /* Defaults for a graph of this size; see doc/encoder.md for the reasons. */
 extern void encoder_defaults(EncoderOptions *options, const Graph *graph);
+
+/* Change them for a training that begins where an earlier one ended: fewer and smaller steps. */
+extern void encoder_warm_defaults(EncoderOptions *options);
 
 /*
  * Complain about an option that is out of its range, or about a combination that

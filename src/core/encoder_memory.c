@@ -185,7 +185,7 @@ later_bytes(const Sizes *s)
 	double		start = 0;
 	double		steps = 0;
 
-	if (s->options->spectral_start && s->has_ids)
+	if (s->options->spectral_start && !s->options->warm_start && s->has_ids)
 		start = spectral_bytes(s->options->dimension, (int64_t) s->users, (int64_t) s->objects);
 	if (s->training)
 		steps = loss + 2 * 4 * parameter_count(s);

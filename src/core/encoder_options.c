@@ -19,6 +19,9 @@
 #define STEPS_OF_AN_EPOCH 50
 #define STEPS_IN_ALL 400
 
+/* Of a warm start's learning rate against that of a first training. */
+#define WARM_LEARNING_RATE 0.3f
+
 static int
 between(double value, int low, int high)
 {
@@ -58,6 +61,14 @@ encoder_defaults(EncoderOptions *options, const Graph *graph)
 		.target_fraction = 0.5f, .seed = 42, .keep_network = true,
 		.spectral_power = 0.5f, .spectral_noise = 0.1f, .adam_beta2 = 0.99f,
 	};
+}
+
+void
+encoder_warm_defaults(EncoderOptions *options)
+{
+	options->epochs = (options->epochs + 2) / 3;
+	options->patience = options->patience < options->epochs ? options->patience : options->epochs;
+	options->learning_rate *= WARM_LEARNING_RATE;
 }
 
 /* Bounds are floats as most options are: 0.02 as a float is less than 0.02. */

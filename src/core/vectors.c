@@ -35,6 +35,14 @@ vectors_cosine(const float *a, const float *b, int n)
 	return lengths > 0 ? fmax(-1, fmin(1, cosine)) : NAN;
 }
 
+double
+vectors_likeness(const float *a, const float *b, int n)
+{
+	double		longer = fmax(vectors_dot(a, a, n), vectors_dot(b, b, n));
+
+	return longer > 0 ? fmax(-1, fmin(1, vectors_dot(a, b, n) / longer)) : NAN;
+}
+
 /* Without a branch for each number, so that the compiler can take several at a time. */
 bool
 vectors_finite(const float *vector, int n)

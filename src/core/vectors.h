@@ -15,6 +15,9 @@ extern double vectors_dot(const float *a, const float *b, int n);
 /* In [-1, 1]; NaN when one of them has length zero. */
 extern double vectors_cosine(const float *a, const float *b, int n);
 
+/* Their cosine, less as their lengths differ: 1 for equal vectors alone. */
+extern double vectors_likeness(const float *a, const float *b, int n);
+
 /* True when no number is NaN or infinite. */
 extern bool vectors_finite(const float *vector, int n);
 

@@ -13,6 +13,7 @@
 #include "pg/deployed_model.h"
 #include "pg/graph_definition.h"
 #include "pg/keys.h"
+#include "pg/vector_succession.h"
 
 static const char deployed_query[] =
 "SELECT t.graph, t.deployed_version, m.model, m.graph_run, g.trained_run, g.user_embeddings, "
@@ -69,18 +70,19 @@ check_usable(const char *target, bool has_model)
 {
 	int64		graph_run = DatumGetInt64(column_value(COLUMN_GRAPH_RUN));
 	int64		trained_run = DatumGetInt64(column_value(COLUMN_TRAINED_RUN));
+	char	   *graph = text_column(COLUMN_GRAPH);
+	char	   *apart;
 
 	if (!has_model)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("target \"%s\" has no deployed model", target),
 				 errhint("SELECT * FROM behavpred.train_target(%s);", quote_literal_cstr(target))));
-	if (graph_run != trained_run)
+	if (graph_run != trained_run && !succession_fits(graph, graph_run, trained_run, &apart))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the model of target \"%s\" does not fit the present embeddings", target),
-				 errdetail("It was trained on those of run " INT64_FORMAT ", graph \"%s\" now has those of run "
-						   INT64_FORMAT ".", graph_run, text_column(COLUMN_GRAPH), trained_run),
+				 errdetail_internal("%s", apart),
 				 errhint("SELECT * FROM behavpred.train_target(%s);", quote_literal_cstr(target))));
 }
 

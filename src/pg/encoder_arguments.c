@@ -14,6 +14,7 @@
 
 #include "pg/bridge.h"
 #include "pg/encoder_arguments.h"
+#include "pg/network_storage.h"
 #include "pg/options.h"
 #include "pg/settings.h"
 #include "pg/training_record.h"
@@ -71,6 +72,7 @@ json_options(EncoderOptions *options, Option *table)
 		BOOL_OPTION(full_gradient),
 		BOOL_OPTION(id_embeddings),
 		CHOICE_OPTION(loss, loss_words),
+		BOOL_OPTION(warm_start),
 		BOOL_OPTION(spectral_start),
 		FLOAT_OPTION(initial_bias),
 		FLOAT_OPTION(weight_decay),
@@ -117,18 +119,35 @@ read_arguments(FunctionCallInfo fcinfo, EncoderOptions *options)
 			*numbers[i].value = (float) PG_GETARG_FLOAT8(numbers[i].argument);
 }
 
+/* What the caller gives goes over the defaults. */
+static void
+read_given(FunctionCallInfo fcinfo, EncoderOptions *options)
+{
+	Option		table[MOST_OPTIONS] = {{0}};
+
+	json_options(options, table);
+	options_read(PG_ARGISNULL(TRAIN_OPTIONS) ? NULL : PG_GETARG_JSONB_P(TRAIN_OPTIONS), table);
+	read_arguments(fcinfo, options);
+}
+
 /* Defaults, options, arguments; see encoder_arguments.h. */
 void
 encoder_arguments_read(FunctionCallInfo fcinfo, Core *core, const GraphDefinition *definition,
 					   const Graph *graph, EncoderOptions *options)
 {
-	Option		table[MOST_OPTIONS] = {{0}};
-
 	encoder_defaults(options, graph);
 	options->seed = PG_ARGISNULL(TRAIN_SEED) ? setting_seed : PG_GETARG_INT64(TRAIN_SEED);
-	json_options(options, table);
-	options_read(PG_ARGISNULL(TRAIN_OPTIONS) ? NULL : PG_GETARG_JSONB_P(TRAIN_OPTIONS), table);
-	read_arguments(fcinfo, options);
+	read_given(fcinfo, options);
+	if (options->warm_start)
+	{
+		uint64		seed = options->seed;
+
+		encoder_defaults(options, graph);
+		options->seed = seed;
+		encoder_warm_defaults(options);
+		network_stored_options(definition, options);
+		read_given(fcinfo, options);
+	}
 	encoder_check(core, options);
 	bridge_check(core, "training graph \"%s\"", definition->name);
 }

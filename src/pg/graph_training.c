@@ -26,6 +26,7 @@
 #include "pg/result_rows.h"
 #include "pg/training_memory.h"
 #include "pg/training_record.h"
+#include "pg/vector_succession.h"
 #include "pg/writer.h"
 
 PG_FUNCTION_INFO_V1(behavpred_train_graph);
@@ -122,7 +123,9 @@ train(Training *training, Arena *scratch)
 	arena_open(scratch, training->core);
 	encoder = encoder_open(training->core, scratch, &loaded->graph, loaded->user_features,
 						   loaded->object_features, &training->options, false);
-	if (encoder != NULL && encoder_run(encoder, &observer, &finished) == CORE_OK)
+	bridge_check(training->core, "training graph \"%s\"", training->definition->name);
+	network_warm_start(training, encoder);
+	if (encoder_run(encoder, &observer, &finished) == CORE_OK)
 		encoder_finish(encoder, &training->arena, &training->result);
 	bridge_check(training->core, "training graph \"%s\"", training->definition->name);
 	tell_epochs(training);
@@ -150,6 +153,7 @@ graph_training_store(Training *training)
 	int32		n_users = loaded->graph.n_users;
 	int			width = training->result.width;
 
+	succession_measure(training);
 	embedding_table_fill(training->user_table, definition->user_column, definition->user_key_type,
 						 &loaded->users, training->result.vectors, width,
 						 node_degrees(training, 0, n_users));
@@ -233,6 +237,7 @@ graph_training_publish(const Training *training)
 				 errmsg("graph \"%s\" was dropped while it was trained", training->definition->name),
 				 errhint("Create it again with behavpred.create_graph().")));
 	capture_forget(training->definition->name, training->snapshot);
+	succession_write(training);
 	renew_embedding_grants(training->definition->name, training->definition->owner);
 }
 

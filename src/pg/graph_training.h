@@ -18,6 +18,13 @@
 #include "pg/graph_loading.h"
 #include "pg/target_objects.h"
 
+/* Sum of the likenesses of n vectors to those they replace. */
+typedef struct VectorLikeness
+{
+	double		sum;
+	int64		n;
+} VectorLikeness;
+
 /* One training from end to end. */
 typedef struct GraphTraining
 {
@@ -34,6 +41,7 @@ typedef struct GraphTraining
 	double		seconds_before; /* that earlier calls of a resumed training took */
 	int64		run_id;
 	Oid			given_table;	/* of users, to be written instead of the graph's; or InvalidOid */
+	VectorLikeness likeness[2]; /* users, objects; measured before the rows are replaced */
 	char	   *user_table;
 	char	   *object_table;
 	char	   *snapshot;		/* changes that it saw need no refresh; see capture.h */

@@ -190,6 +190,11 @@ open_encoder(GraphJob *job, bool resumes)
 		job_commit();
 		check_core(job);
 	}
+	else
+	{
+		network_warm_start(training, job->encoder);
+		job_commit();
+	}
 	job->checkpoint_at = GetCurrentTimestamp();
 }
 

@@ -16,6 +16,7 @@
 #include "utils/lsyscache.h"
 
 #include "pg/bridge.h"
+#include "pg/encoder_arguments.h"
 #include "pg/graph_lock.h"
 #include "pg/keys.h"
 #include "pg/network_storage.h"
@@ -72,27 +73,37 @@ feature_names(char **names, const Features *features)
 	return PointerGetDatum(construct_array(values, features->columns, TEXTOID, -1, false, TYPALIGN_INT));
 }
 
+/* Names of both sides' features as arguments 2 and 3. */
+static void
+feature_arguments(const LoadedGraph *loaded, Datum *values, char *nulls)
+{
+	const Features *features[] = {loaded->user_features, loaded->object_features};
+	char	  **names[] = {loaded->user_feature_names, loaded->object_feature_names};
+
+	for (int side = 0; side < 2; side++)
+		if (features[side] == NULL)
+			nulls[1 + side] = 'n';
+		else
+			values[1 + side] = feature_names(names[side], features[side]);
+}
+
 /* The row that the parts belong to, instead of what was there. */
 static void
 write_header(const GraphTraining *training)
 {
-	const LoadedGraph *loaded = training->loaded;
-	const Features *features[] = {loaded->user_features, loaded->object_features};
-	char	  **names[] = {loaded->user_feature_names, loaded->object_feature_names};
-	Oid			types[] = {TEXTOID, TEXTOID, INT8OID, TEXTARRAYOID, TEXTARRAYOID};
-	Datum		values[5] = {
-		CStringGetTextDatum(training->definition->name), CStringGetTextDatum(training->definition->owner),
-		Int64GetDatum(training->run_id)
+	Oid			types[] = {TEXTOID, TEXTARRAYOID, TEXTARRAYOID, TEXTOID, INT8OID, INT8OID, TEXTOID};
+	EncoderOptions options = training->options;
+	Datum		values[7] = {
+		CStringGetTextDatum(training->definition->name), (Datum) 0, (Datum) 0,
+		CStringGetTextDatum(training->definition->owner), Int64GetDatum(training->run_id),
+		Int64GetDatum((int64) options.seed), CStringGetTextDatum(encoder_options_json(&options))
 	};
-	char		nulls[] = "     ";
+	char		nulls[] = "       ";
 
-	for (int side = 0; side < 2; side++)
-		if (features[side] == NULL)
-			nulls[3 + side] = 'n';
-		else
-			values[3 + side] = feature_names(names[side], features[side]);
-	write_rows("INSERT INTO behavpred.trained_network (graph, owner, run_id, user_features, object_features) "
-			   "VALUES ($1, $2, $3, $4, $5)", lengthof(types), types, values, nulls);
+	feature_arguments(training->loaded, values, nulls);
+	write_rows("INSERT INTO behavpred.trained_network "
+			   "(graph, user_features, object_features, owner, run_id, seed, options) "
+			   "VALUES ($1, $2, $3, $4, $5, $6, $7::pg_catalog.jsonb)", lengthof(types), types, values, nulls);
 }
 
 /* One block as a row. */
@@ -249,6 +260,131 @@ network_read(Core *core, const GraphDefinition *definition, NetworkPart part, Ne
 	return read_rows("SELECT data FROM behavpred.trained_network_part WHERE graph OPERATOR(pg_catalog.=) $1 "
 					 "AND kind OPERATOR(pg_catalog.=) $2 ORDER BY part",
 					 lengthof(types), types, values, NULL, hand_on, &reading);
+}
+
+/* ---- warm start -------------------------------------------------------------------------- */
+
+/* Row function: seed, temperature, fractions of edges and users that were kept out. */
+static void
+take_options(void *argument, Datum *values, bool *nulls)
+{
+	EncoderOptions *options = argument;
+
+	options->seed = (uint64) DatumGetInt64(values[0]);
+	options->temperature = DatumGetFloat4(values[1]);
+	options->validation_fraction = DatumGetFloat4(values[2]);
+	options->target_fraction = DatumGetFloat4(values[3]);
+}
+
+/* See network_storage.h. */
+void
+network_stored_options(const GraphDefinition *definition, EncoderOptions *options)
+{
+	EncoderOptions stored = *options;
+	Oid			type = TEXTOID;
+	Datum		graph = CStringGetTextDatum(definition->name);
+
+	if (!can_be_stored() ||
+		read_rows("SELECT seed, (options OPERATOR(pg_catalog.->>) 'temperature')::pg_catalog.float4, "
+				  "(options OPERATOR(pg_catalog.->>) 'validation_fraction')::pg_catalog.float4, "
+				  "(options OPERATOR(pg_catalog.->>) 'target_fraction')::pg_catalog.float4 "
+				  "FROM behavpred.trained_network WHERE graph OPERATOR(pg_catalog.=) $1",
+				  1, &type, &graph, NULL, take_options, &stored) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("graph \"%s\" has no network to start from", definition->name),
+				 errdetail("A warm start begins with the parameters of the last training, which are not kept."),
+				 errhint("Train it once without the option warm_start: SELECT * FROM behavpred.train_graph(%s);",
+						 quote_literal_cstr(definition->name))));
+	if (stored.seed != options->seed)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a warm start needs the seed of the training it begins with"),
+				 errdetail("The seed is " INT64_FORMAT ", that training had " INT64_FORMAT
+						   ": it has learnt from edges that this one would hold out.",
+						   (int64) options->seed, (int64) stored.seed),
+				 errhint("SELECT * FROM behavpred.train_graph(%s, seed => " INT64_FORMAT ", options => '{\"warm_start\": true}');",
+						 quote_literal_cstr(definition->name), (int64) stored.seed)));
+	options->temperature = stored.temperature;
+	options->validation_fraction = Min(options->validation_fraction, stored.validation_fraction);
+	options->target_fraction = Min(options->target_fraction, stored.target_fraction);
+}
+
+/* Row function: whether the features have the names that they had. */
+static void
+keep_bool(void *argument, Datum *values, bool *nulls)
+{
+	*(bool *) argument = DatumGetBool(values[0]);
+}
+
+/* Columns of features are told apart by their names. */
+static void
+check_features(const GraphTraining *training)
+{
+	Oid			types[] = {TEXTOID, TEXTARRAYOID, TEXTARRAYOID};
+	Datum		values[3] = {CStringGetTextDatum(training->definition->name)};
+	char		nulls[] = "   ";
+	bool		same = false;
+
+	feature_arguments(training->loaded, values, nulls);
+	read_rows("SELECT user_features IS NOT DISTINCT FROM $2 AND object_features IS NOT DISTINCT FROM $3 "
+			  "FROM behavpred.trained_network WHERE graph OPERATOR(pg_catalog.=) $1",
+			  lengthof(types), types, values, nulls, keep_bool, &same);
+	if (!same)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the kept network of graph \"%s\" is for other features", training->definition->name),
+				 errdetail("Columns or categories have come or gone since the last training."),
+				 errhint("Train it once without the option warm_start: SELECT * FROM behavpred.train_graph(%s);",
+						 quote_literal_cstr(training->definition->name))));
+}
+
+/* A training that takes in an earlier one. */
+typedef struct WarmReading
+{
+	const GraphTraining *training;
+	WarmStart	warm;
+} WarmReading;
+
+/* NetworkBlockFunction: put it in under the present numbers of its nodes. */
+static void
+put_block(void *argument, const NetworkBlock *block)
+{
+	WarmReading *reading = argument;
+	const LoadedGraph *loaded = reading->training->loaded;
+	const Dictionary *keys = block->part == NETWORK_USERS ? &loaded->users : &loaded->objects;
+	int32	   *numbers = NULL;
+
+	if (block->part != NETWORK_SHARED)
+	{
+		numbers = palloc((block->count + 1) * sizeof(int32));
+		for (int32 i = 0; i < block->count; i++)
+			numbers[i] = block->key_kind == keys->kind ? dictionary_find(keys, &block->keys[i]) : -1;
+	}
+	warm_start_put(&reading->warm, block, numbers);
+	bridge_check(reading->training->core, "starting from the kept network of graph \"%s\"",
+				 reading->training->definition->name);
+}
+
+/* See network_storage.h. */
+void
+network_warm_start(const GraphTraining *training, EncoderTraining *encoder)
+{
+	WarmReading reading = {.training = training};
+	Arena		arena;
+
+	if (!training->options.warm_start)
+		return;
+	check_features(training);
+	progress_phase("reading the kept network", 0, 0);
+	arena_open(&arena, training->core);
+	warm_start_open(&reading.warm, &arena, encoder);
+	bridge_check(training->core, "training graph \"%s\"", training->definition->name);
+	for (NetworkPart part = NETWORK_SHARED; part <= NETWORK_OBJECTS; part++)
+		network_read(training->core, training->definition, part, put_block, &reading);
+	warm_start_end(&reading.warm);
+	bridge_check(training->core, "training graph \"%s\"", training->definition->name);
+	arena_close(&arena);
 }
 
 /* ---- erasure ----------------------------------------------------------------------------- */

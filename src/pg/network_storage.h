@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "core/network_parameters.h"
+#include "core/warm_start.h"
 #include "pg/graph_training.h"
 
 /*
@@ -29,5 +30,15 @@ typedef void (*NetworkBlockFunction) (void *argument, const NetworkBlock *block)
  */
 extern uint64 network_read(Core *core, const GraphDefinition *definition, NetworkPart part,
 						   NetworkBlockFunction function, void *argument);
+
+/*
+ * The options that a training takes from the one whose network it starts from: the temperature,
+ * so that vectors stay comparable, and fractions no larger than there, so that nothing is
+ * held out now that was learnt from then.  Errors when there is none, or its seed was another.
+ */
+extern void network_stored_options(const GraphDefinition *definition, EncoderOptions *options);
+
+/* Put the kept network into a training that is open and asks for it, before its first step. */
+extern void network_warm_start(const GraphTraining *training, EncoderTraining *encoder);
 
 #endif

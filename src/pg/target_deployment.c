@@ -18,6 +18,7 @@
 #include "pg/graph_lock.h"
 #include "pg/reader.h"
 #include "pg/target_deployment.h"
+#include "pg/vector_succession.h"
 #include "pg/writer.h"
 
 PG_FUNCTION_INFO_V1(behavpred_deploy);
@@ -99,6 +100,7 @@ check_version(const TargetDefinition *target, int version)
 	Oid			types[] = {TEXTOID, INT4OID};
 	Datum		values[] = {CStringGetTextDatum(target->name), Int32GetDatum(version)};
 	VersionCheck check;
+	char	   *apart;
 
 	if (read_rows("SELECT m.graph_run, g.trained_run FROM behavpred.trained_model m "
 				  "JOIN behavpred.registered_target t ON t.target OPERATOR(pg_catalog.=) m.target "
@@ -111,12 +113,11 @@ check_version(const TargetDefinition *target, int version)
 				 errdetail("It was never trained, or was removed."),
 				 errhint("Its versions: SELECT version, trained_at FROM behavpred.models WHERE target = %s;",
 						 quote_literal_cstr(target->name))));
-	if (check.graph_run != check.trained_run)
+	if (!succession_fits(target->graph, check.graph_run, check.trained_run, &apart))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("version %d of target \"%s\" does not fit the present embeddings", version, target->name),
-				 errdetail("It was trained on those of run " INT64_FORMAT ", graph \"%s\" now has those of run "
-						   INT64_FORMAT ".", check.graph_run, target->graph, check.trained_run),
+				 errdetail_internal("%s", apart),
 				 errhint("SELECT * FROM behavpred.train_target(%s);", quote_literal_cstr(target->name))));
 }
 

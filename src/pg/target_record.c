@@ -14,6 +14,7 @@
 #include "pg/target_deployment.h"
 #include "pg/target_record.h"
 #include "pg/training_record.h"
+#include "pg/vector_succession.h"
 #include "pg/writer.h"
 
 /* What read_versions() finds. */
@@ -46,6 +47,27 @@ static const char versions_query[] =
 "(SELECT model FROM behavpred.trained_model WHERE target OPERATOR(pg_catalog.=) $1 "
 "AND version OPERATOR(pg_catalog.=) $2 AND graph_run OPERATOR(pg_catalog.=) $3)";
 
+/* Row function: the run whose vectors a model takes. */
+static void
+keep_run(void *argument, Datum *values, bool *nulls)
+{
+	*(int64 *) argument = DatumGetInt64(values[0]);
+}
+
+/* The run of the deployed version when it fits the present vectors, else the present one. */
+static int64
+incumbent_run(const TargetDefinition *target, const GraphDefinition *graph)
+{
+	Oid			types[] = {TEXTOID, INT4OID};
+	Datum		values[] = {CStringGetTextDatum(target->name), Int32GetDatum(target->deployed_version)};
+	int64		run = graph->trained_run;
+	char	   *apart;
+
+	read_rows("SELECT graph_run FROM behavpred.trained_model WHERE target OPERATOR(pg_catalog.=) $1 "
+			  "AND version OPERATOR(pg_catalog.=) $2", lengthof(types), types, values, NULL, keep_run, &run);
+	return succession_fits(graph->name, run, graph->trained_run, &apart) ? run : graph->trained_run;
+}
+
 /* See target_record.h. */
 TargetVersions
 target_versions_read(const TargetDefinition *target, const GraphDefinition *graph, Arena *arena)
@@ -55,7 +77,7 @@ target_versions_read(const TargetDefinition *target, const GraphDefinition *grap
 	Oid			types[] = {TEXTOID, INT4OID, INT8OID};
 	Datum		values[] = {
 		CStringGetTextDatum(target->name), Int32GetDatum(target->deployed_version),
-		Int64GetDatum(graph->trained_run)
+		Int64GetDatum(incumbent_run(target, graph))
 	};
 
 	read_rows(versions_query, lengthof(types), types, values, NULL, keep_versions, &reading);
