@@ -18,6 +18,7 @@
 
 #include "pg/bridge.h"
 #include "pg/capture.h"
+#include "pg/drift_reference.h"
 #include "pg/embedding_storage.h"
 #include "pg/encoder_arguments.h"
 #include "pg/graph_lock.h"
@@ -238,6 +239,7 @@ graph_training_publish(const Training *training)
 				 errhint("Create it again with behavpred.create_graph().")));
 	capture_forget(training->definition->name, training->snapshot);
 	succession_write(training);
+	drift_reference_keep(training->definition->name, NULL, 0);
 	renew_embedding_grants(training->definition->name, training->definition->owner);
 }
 

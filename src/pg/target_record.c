@@ -8,6 +8,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "pg/drift_reference.h"
 #include "pg/held_out.h"
 #include "pg/model_value.h"
 #include "pg/reader.h"
@@ -175,7 +176,10 @@ target_model_store(const TargetTraining *training)
 	stored.run_id = training_run_write(&run);
 	write_model(training, metrics, &stored);
 	if (training->quality != NULL)
+	{
 		held_out_store(training, stored.version);
+		drift_reference_keep(training->graph->name, training->target->name, stored.version);
+	}
 	stored.deployed = shall_deploy(training);
 	if (stored.deployed)
 		deployment_write(training->target, stored.version, training->metrics == NULL ? "train" : "import");
