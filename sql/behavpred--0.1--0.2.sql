@@ -44,55 +44,21 @@ COMMENT ON POLICY granted_rows ON granted_privilege IS 'Every role sees what it 
 SELECT pg_extension_config_dump('granted_privilege', '');
 
 -- 0 nothing, 1 predict, 2 read, 3 train: each includes those before it. These are called
--- for each row of another role; plpgsql keeps their plans for the session.
+-- for each row of another role.
 CREATE FUNCTION privilege_on(owner name, graph text, target text) RETURNS int
-LANGUAGE plpgsql STABLE PARALLEL SAFE
-SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_column
-BEGIN
-  RETURN (
-    SELECT coalesce(max(array_position('{predict,read,train}', p.privilege)), 0)
-    FROM behavpred.granted_privilege p
-    WHERE p.graph = $2 AND p.owner = $1 AND (p.target IS NULL OR p.target = $3)
-      AND (p.grantee = 'public'
-           OR EXISTS (SELECT FROM pg_roles r WHERE r.rolname = p.grantee AND pg_has_role(r.oid, 'USAGE'))));
-END
-$$;
+AS 'MODULE_PATHNAME', 'behavpred_privilege_on' LANGUAGE C STABLE PARALLEL SAFE;
 
 COMMENT ON FUNCTION privilege_on(name, text, text) IS
 'For policies and views: what the current role has been granted on a target of a graph, or on the graph itself when target is NULL: 0 nothing, 1 predict, 2 read, 3 train. Owners need no grant';
 
 CREATE FUNCTION privilege_near(owner name, graph text) RETURNS int
-LANGUAGE plpgsql STABLE PARALLEL SAFE
-SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_column
-BEGIN
-  RETURN (
-    SELECT coalesce(max(array_position('{predict,read,train}', p.privilege)), 0)
-    FROM behavpred.granted_privilege p
-    WHERE p.graph = $2 AND p.owner = $1
-      AND (p.grantee = 'public'
-           OR EXISTS (SELECT FROM pg_roles r WHERE r.rolname = p.grantee AND pg_has_role(r.oid, 'USAGE'))));
-END
-$$;
+AS 'MODULE_PATHNAME', 'behavpred_privilege_near' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 
 COMMENT ON FUNCTION privilege_near(name, text) IS
 'For policies: the most that the current role has been granted on a graph or any of its targets, as privilege_on() counts';
 
 CREATE FUNCTION privilege_on_target(owner name, target text) RETURNS int
-LANGUAGE plpgsql STABLE PARALLEL SAFE
-SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_column
-BEGIN
-  RETURN (
-    SELECT coalesce(max(behavpred.privilege_on(t.owner, t.graph, t.target)), 0)
-    FROM behavpred.registered_target t
-    WHERE t.target = $2 AND t.owner = $1);
-END
-$$;
+AS 'MODULE_PATHNAME', 'behavpred_privilege_on_target' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 
 COMMENT ON FUNCTION privilege_on_target(name, text) IS
 'For policies: privilege_on() of a target whose graph is not at hand';

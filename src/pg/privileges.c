@@ -22,6 +22,13 @@
 static const char *const privilege_words[] = {"none", "predict", "read", "train"};
 
 /* See privileges.h. */
+const char *
+privilege_word(Privilege privilege)
+{
+	return privilege_words[privilege];
+}
+
+/* See privileges.h. */
 bool
 is_current_role(const char *role)
 {

@@ -20,6 +20,9 @@ typedef enum Privilege
 	PRIVILEGE_OWN				/* is not granted */
 } Privilege;
 
+/* "predict", "read", "train"; "none". */
+extern const char *privilege_word(Privilege privilege);
+
 /* A graph, or one of its targets. */
 typedef struct ProtectedObject
 {
