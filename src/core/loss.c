@@ -51,6 +51,7 @@ loss_open(Loss *loss, Arena *arena, Network *network)
 	loss->network = network;
 	loss->batch = graph->n_edges < options->batch_size ? (int) graph->n_edges : options->batch_size;
 	loss->negatives = graph->n_objects < options->negatives ? graph->n_objects : options->negatives;
+	loss->sampled_share = (double) loss->negatives / graph->n_objects;
 	loss->groups = (loss->batch + LOSS_GROUP - 1) / LOSS_GROUP;
 	rows = 2 * (size_t) loss->batch + (size_t) loss->groups * loss->negatives;
 	loss->entries = arena_allocate(arena, loss->batch, sizeof(int64_t));
@@ -128,8 +129,10 @@ mask_known(const Loss *loss, const LossScratch *scratch, int32_t user, float *lo
 
 /*
  * One row of the softmax loss: logits become their gradient, scaled by `scale`; returns
- * the loss, and the gradient of the positive's logit in *share.  Scores stay below
- * `ceiling`, which is taken off before the exponential.
+ * the loss, and the gradient of the positive's logit in *share.  Each negative stands for
+ * as many objects as its stratum has, so that the sum estimates the one over all objects;
+ * counting it once would overrate the positive and starve easy positives of gradient.
+ * Scores stay below `ceiling`, which is taken off before the exponential.
  */
 static double
 softmax_row(const Loss *loss, const LossScratch *scratch, float *logits, float *bias_gradient,
@@ -137,12 +140,12 @@ softmax_row(const Loss *loss, const LossScratch *scratch, float *logits, float *
 {
 	const Kernels *kernels = loss->network->kernels;
 	float		rest = kernels->exponentials(logits, scratch->bias, ceiling, loss->negatives);
-	double		own = exp((double) positive - ceiling);
+	double		own = loss->sampled_share * exp((double) positive - ceiling);
 	double		all = own + rest;
 
 	kernels->scale_and_add(logits, bias_gradient, (float) (scale / all), loss->negatives);
 	*share = (float) (scale * (own / all - 1));
-	return log(all) - (positive - ceiling);
+	return log(all / loss->sampled_share) - (positive - ceiling);
 }
 
 /* One row of the logistic loss; the negatives together weigh as much as the positive. */

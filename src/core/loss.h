@@ -31,6 +31,7 @@ typedef struct Loss
 	Network    *network;
 	int			batch;			/* positives of a full batch */
 	int			negatives;		/* drawn for each group */
+	double		sampled_share;	/* of all objects: negatives / n_objects, at most 1 */
 	int			groups;			/* of a full batch */
 	int			count;			/* positives of the current batch */
 	int64_t		step;			/* numbers the draws */

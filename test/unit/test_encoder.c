@@ -485,6 +485,40 @@ held_out_share_is_the_fraction(void **state)
 	assert_close((double) both / n, 0.01, 5 * sqrt(0.0099 / n));
 }
 
+/* Mean loss of an epoch in which next to nothing is learnt. */
+static double
+loss_with_negatives(Scene *scene, int negatives)
+{
+	Run			run;
+	double		loss;
+
+	scene->options.negatives = negatives;
+	train(&run, scene, 1, NULL, NULL);
+	assert_int_equal(run.status, CORE_OK);
+	loss = run.result.best.loss;
+	close_run(&run);
+	return loss;
+}
+
+/* The drawn negatives stand for all objects: their number changes the noise, not the loss. */
+static void
+few_negatives_estimate_the_loss_of_all(void **state)
+{
+	Scene		scene;
+	double		all;
+
+	(void) state;
+	open_scene(&scene, 300, 200, 4000, false);
+	scene.options.epochs = 1;
+	scene.options.validation_fraction = 0;
+	scene.options.learning_rate = 1e-6f;
+	scene.options.temperature = 0.3f;
+	all = loss_with_negatives(&scene, 200);
+	assert_true(fabs(loss_with_negatives(&scene, 50) - all) < 0.1);
+	assert_true(fabs(loss_with_negatives(&scene, 25) - all) < 0.2);
+	close_scene(&scene);
+}
+
 int
 main(void)
 {
@@ -501,6 +535,7 @@ main(void)
 		cmocka_unit_test(held_out_edges_follow_the_rules),
 		cmocka_unit_test(training_tells_of_shielded_edges),
 		cmocka_unit_test(held_out_share_is_the_fraction),
+		cmocka_unit_test(few_negatives_estimate_the_loss_of_all),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
