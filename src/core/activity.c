@@ -56,7 +56,7 @@ fill_users(void *argument, int64_t shard, int worker)
 				1, a->vectors + first * a->width, a->width, a->objects, a->width, 0, scores, a->drawn);
 	for (int i = 0; i < n; i++)
 		a->vectors[(first + i + 1) * a->width - 1] =
-			(float) (log1p((double) graph_degree(a->graph, (int32_t) (first + i))) -
+			(float) (log1p((double) graph_predicted_degree(a->graph, (int32_t) (first + i))) -
 					 log_sum_exp(scores + (size_t) i * a->drawn, a->drawn));
 }
 

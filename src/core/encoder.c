@@ -111,7 +111,7 @@ learning_rate_at(const Training *training, double progress)
 static int64_t
 steps_of_epoch(const Training *training)
 {
-	return (training->training_graph.n_edges + training->loss.batch - 1) / training->loss.batch;
+	return (training->loss.n_positives + training->loss.batch - 1) / training->loss.batch;
 }
 
 /* The next step of the epoch. */
@@ -119,10 +119,10 @@ static CoreStatus
 run_step(Training *training)
 {
 	EncoderPosition *position = &training->position;
-	int64_t		n_edges = training->training_graph.n_edges;
+	int64_t		n_positives = training->loss.n_positives;
 	int64_t		steps = steps_of_epoch(training);
-	int64_t		first = n_edges * position->step / steps;
-	int64_t		last = n_edges * (position->step + 1) / steps;
+	int64_t		first = n_positives * position->step / steps;
+	int64_t		last = n_positives * (position->step + 1) / steps;
 	int64_t		done = (position->epoch - 1) * steps + position->step;
 	double		progress = done / ((double) training->options.epochs * steps);
 	double		sum;
@@ -150,7 +150,7 @@ measure_epoch(Training *training, EncoderEpoch *epoch)
 	EncoderPosition *position = &training->position;
 	double		start = now();
 
-	*epoch = (EncoderEpoch) {position->epoch, position->loss_sum / training->training_graph.n_edges, NAN, NAN, 0};
+	*epoch = (EncoderEpoch) {position->epoch, position->loss_sum / training->loss.n_positives, NAN, NAN, 0};
 	if (training->holdout.n_edges > 0)
 	{
 		RankingQuality quality;
@@ -241,6 +241,27 @@ check_vectors(Training *training)
 	return CORE_OK;
 }
 
+/* What links add to the score, as the held-out edges tell. */
+static CoreStatus
+fit_direct_term(Training *training, Arena *arena)
+{
+	const Graph *graph = training->graph;
+	const Holdout *holdout = &training->holdout;
+	EncoderResult *result = &training->result;
+	DirectCases cases = {holdout->n_edges, holdout->edge_users, holdout->edge_objects};
+
+	if (graph->types == NULL)
+		return CORE_OK;
+	core_report(training->core, "fitting the direct term", 0, 0);
+	if (direct_term_fit(training->core, &training->training_graph, &cases, training->vectors, training->width,
+						training->options.seed, &result->direct) != CORE_OK || result->direct.n_types == 0)
+		return training->core->status;
+	result->direct_objects = arena_floats(arena, (size_t) graph->n_objects * DIRECT_OBJECT_NUMBERS(graph->n_types));
+	if (result->direct_objects != NULL)
+		direct_term_objects(&result->direct, graph, result->direct_objects);
+	return training->core->status;
+}
+
 /* Go back to the kept parameters, and give up what only steps need. */
 static void
 end_learning(Training *training)
@@ -269,7 +290,7 @@ finish(Training *training, Arena *arena)
 	if (training->vectors == NULL || propagate_and_store(training) != CORE_OK ||
 		activity_fill(training->core, &training->training_graph, training->options.seed,
 					  training->vectors, training->width) != CORE_OK ||
-		check_vectors(training) != CORE_OK)
+		check_vectors(training) != CORE_OK || fit_direct_term(training, arena) != CORE_OK)
 		return training->core->status;
 	result->width = training->width;
 	result->vectors = training->vectors;

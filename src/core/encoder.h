@@ -13,6 +13,7 @@
 #define BEHAVPRED_ENCODER_H
 
 #include "core.h"
+#include "direct_term.h"
 #include "features.h"
 #include "graph.h"
 
@@ -98,9 +99,12 @@ extern void encoder_warm_defaults(EncoderOptions *options);
  */
 extern CoreStatus encoder_check(Core *core, const EncoderOptions *options);
 
-/* Bytes that encoder_train() will need at its peak, the graph itself included. */
+/*
+ * Bytes that encoder_train() will need at its peak, the graph itself included; n_predicted counts the
+ * edges to be predicted, -1 in a graph without types.
+ */
 extern size_t encoder_memory(const EncoderOptions *options, int64_t n_users, int64_t n_objects, int64_t n_edges,
-							 bool weighted, int n_user_features, int n_object_features, int threads);
+							 int64_t n_predicted, bool weighted, int n_user_features, int n_object_features, int threads);
 
 typedef struct EncoderEpoch
 {
@@ -141,6 +145,13 @@ typedef struct EncoderResult
 	 */
 	double		scale;
 	double		offset;
+
+	/*
+	 * In a graph with types: what links add to the score, fitted on the held-out edges, and the numbers of
+	 * each object for it; without held-out edges the term is empty and the numbers are NULL.
+	 */
+	DirectTerm	direct;
+	float	   *direct_objects;
 } EncoderResult;
 
 /*

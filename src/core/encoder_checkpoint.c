@@ -202,6 +202,11 @@ encoder_fingerprint(Core *core, const Graph *graph, const Features *users, const
 	f = fingerprint_array(core, f, graph->weights, entries * sizeof(float));
 	f = fingerprint_array(core, f, graph->key_hashes, (size_t) graph->n_nodes * sizeof(uint64_t));
 	f = fingerprint_array(core, f, graph->target_objects, (size_t) graph->n_objects);
+	if (graph->types != NULL)
+	{
+		f = fingerprint_array(core, f, graph->types, entries);
+		f = fingerprint_bytes(mix(f, graph->predicted), graph->type_weights, graph->n_types * sizeof(float));
+	}
 	f = fingerprint_features(core, f, users);
 	*fingerprint = fingerprint_features(core, f, objects);
 	return core->status;

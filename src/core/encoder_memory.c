@@ -10,6 +10,7 @@
 
 #include "core/activity.h"
 #include "core/dense.h"
+#include "core/edge_types.h"
 #include "core/encoder.h"
 #include "core/holdout.h"
 #include "core/kernels.h"
@@ -24,13 +25,16 @@ typedef struct Sizes
 	double		objects;
 	double		nodes;
 	double		edges;
+	double		predicted;		/* edges */
 	double		held_out;		/* edges */
+	double		kept;			/* edges of the training graph */
 	double		width;			/* of a row of the network */
 	double		stored_width;	/* of a vector as it is stored */
 	double		attention_width;
 	int			features[2];	/* columns of users and objects */
 	int			threads;
 	bool		weighted;
+	bool		typed;
 	bool		routing;
 	bool		linear;			/* mapping */
 	bool		has_ids;
@@ -43,11 +47,11 @@ fill_up(int n)
 	return (n + KERNEL_LANES - 1) / KERNEL_LANES * KERNEL_LANES;
 }
 
-/* Offsets, neighbours, twins, weights. */
+/* Offsets, neighbours, twins, weights, types. */
 static double
 graph_bytes(const Sizes *s, double edges)
 {
-	return 8 * s->nodes + 2 * edges * (s->weighted ? 12 : 8);
+	return 8 * s->nodes + 2 * edges * ((s->weighted ? 12 : 8) + (s->typed ? 1 : 0));
 }
 
 /* Marks, lists of held-out edges, rankings of the query users, the graph without the edges. */
@@ -55,13 +59,13 @@ static double
 holdout_bytes(const Sizes *s)
 {
 	double		queries = fmin(fmin(s->users, s->held_out), VALIDATION_QUERIES);
-	double		masked = (s->edges - s->held_out) * queries / fmax(s->users, 1);
+	double		masked = s->kept * queries / fmax(s->users, 1);
 
 	if (s->held_out == 0)
 		return s->edges;
 	return 3 * 4 * s->held_out + 4 * masked +
 		queries * (4 + 2 * 8 + 2 * 4 * VALIDATION_K + 4.0 * (s->options->dimension + ENCODER_EXTRA_NUMBERS)) +
-		graph_bytes(s, s->edges - s->held_out);
+		graph_bytes(s, s->kept);
 }
 
 /* Numbers of all parameters. */
@@ -79,7 +83,7 @@ parameter_count(const Sizes *s)
 		count += s->options->layers * s->width * (s->width + 1);
 	if (s->options->attention == ATTENTION_ADDITIVE)
 		count += s->options->layers * s->attention_width * (2 * s->width + 1);
-	return count;
+	return count + (s->typed ? s->options->layers * EDGE_TYPE_GAINS : 0);
 }
 
 /* Numbers that one layer keeps. */
@@ -94,7 +98,7 @@ layer_count(const Sizes *s, int l)
 	double		count = (s->linear || normalises ? rows : 0) + (normalises ? factors : 0);
 
 	if (options->attention == ATTENTION_ADDITIVE)
-		count += 2 * (s->edges - s->held_out) + 2 * s->nodes * s->attention_width;
+		count += 2 * s->kept + 2 * s->nodes * s->attention_width;
 	if (!s->routing)
 		return count + rows;
 	if (options->keep_lengths)
@@ -102,7 +106,7 @@ layer_count(const Sizes *s, int l)
 	count += (full ? options->routing_iterations : 1) * rows;
 	count += full ? options->routing_iterations * factors : s->training ? factors : 0;
 	if (s->training && !full)
-		count += 2 * (s->edges - s->held_out) * options->factors;
+		count += 2 * s->kept * options->factors;
 	return count;
 }
 
@@ -125,9 +129,11 @@ backward_count(const Sizes *s)
 		count += rows;
 	if (s->routing && options->keep_lengths && options->full_gradient)
 		count += rows;
+	if (options->attention == ATTENTION_ADDITIVE || s->typed)
+		count += 2 * s->kept;
 	if (options->attention == ATTENTION_ADDITIVE)
 	{
-		count += 2 * (s->edges - s->held_out) + 2 * s->nodes * s->attention_width;
+		count += 2 * s->nodes * s->attention_width;
 		partial = dense_partial_count((int64_t) s->nodes, (int) s->width, (int) s->attention_width);
 	}
 	if (s->features[0] > 0)
@@ -143,13 +149,14 @@ backward_count(const Sizes *s)
 static double
 loss_bytes(const Sizes *s)
 {
-	double		batch = fmin(s->edges - s->held_out, s->options->batch_size);
+	double		positives = s->predicted - s->held_out;
+	double		batch = fmin(positives, s->options->batch_size);
 	double		negatives = fmin(s->objects, s->options->negatives);
 	double		drawn = ceil(batch / LOSS_GROUP) * negatives;
 	double		rows = 2 * batch + drawn;
 	double		scratch = LOSS_BLOCK * (s->width + negatives + 1) + negatives * (s->width + 1) + s->objects;
 
-	return 8 * batch + 4 * (3 * batch + drawn + rows * (s->width + 1) + rows - batch + s->threads * scratch) + 8 * s->nodes;
+	return (s->typed ? 8 * positives : 0) + 8 * batch + 4 * (3 * batch + drawn + rows * (s->width + 1) + rows - batch + s->threads * scratch) + 8 * s->nodes;
 }
 
 /* The network itself, for training with all its gradients. */
@@ -168,8 +175,10 @@ network_bytes(const Sizes *s)
 		count += layer_count(s, l);
 	if (s->training)
 		count += parameter_count(s) + backward_count(s);
-	if (s->training && s->options->hide_positives)
-		count += 2 * (s->edges - s->held_out);
+	if (s->typed)
+		count += 2 * s->kept * (s->training ? 1.25 : 1);
+	else if (s->training && s->options->hide_positives)
+		count += 2 * s->kept;
 	return 4 * count;
 }
 
@@ -180,8 +189,10 @@ later_bytes(const Sizes *s)
 {
 	double		loss = s->training ? loss_bytes(s) : 0;
 	double		activity = (double) activity_scratch_bytes((int64_t) s->objects, (int) s->stored_width, s->threads);
-	double		calibration = 2 * (4 + 8) * fmin(s->held_out > 0 ? s->held_out : s->edges, CALIBRATION_EDGES);
-	double		end = loss + 4 * s->nodes * s->stored_width + fmax(calibration, activity);
+	double		calibration = 2 * (4 + 8) * fmin(s->held_out > 0 ? s->held_out : s->predicted, CALIBRATION_EDGES);
+	double		direct = s->typed && s->held_out > 0 ?
+		direct_term_bytes(s->nodes, s->edges - s->predicted, s->users, s->held_out) : 0;
+	double		end = loss + 4 * s->nodes * s->stored_width + fmax(fmax(calibration, activity), direct);
 	double		start = 0;
 	double		steps = 0;
 
@@ -196,13 +207,14 @@ later_bytes(const Sizes *s)
 
 size_t
 encoder_memory(const EncoderOptions *options, int64_t n_users, int64_t n_objects, int64_t n_edges,
-			   bool weighted, int n_user_features, int n_object_features, int threads)
+			   int64_t n_predicted, bool weighted, int n_user_features, int n_object_features, int threads)
 {
 	bool		any_features = n_user_features + n_object_features > 0;
+	bool		typed = n_predicted >= 0;
 	Sizes		s = {
 		.options = options,
 		.users = n_users, .objects = n_objects, .nodes = (double) n_users + n_objects,
-		.edges = n_edges, .held_out = n_edges * (double) options->validation_fraction,
+		.edges = n_edges, .predicted = typed ? n_predicted : n_edges, .typed = typed,
 		.width = options->factors * fill_up(options->dimension / options->factors),
 		.stored_width = options->dimension + ENCODER_EXTRA_NUMBERS,
 		.attention_width = fill_up(options->attention_width),
@@ -213,7 +225,11 @@ encoder_memory(const EncoderOptions *options, int64_t n_users, int64_t n_objects
 		.has_ids = options->id_embeddings || !any_features,
 		.training = options->epochs > 0,
 	};
-	double		bytes = graph_bytes(&s, s.edges) + holdout_bytes(&s) + network_bytes(&s) + later_bytes(&s);
+	double		bytes;
+
+	s.held_out = s.predicted * options->validation_fraction;
+	s.kept = typed ? s.edges : s.edges - s.held_out;	/* with types most of them keep another behaviour */
+	bytes = graph_bytes(&s, s.edges) + holdout_bytes(&s) + network_bytes(&s) + later_bytes(&s);
 
 	bytes += 4 * (s.users * n_user_features + s.objects * n_object_features);
 	return bytes < (double) SIZE_MAX ? (size_t) bytes : SIZE_MAX;

@@ -45,7 +45,7 @@ default_temperature(int32_t n_objects)
 void
 encoder_defaults(EncoderOptions *options, const Graph *graph)
 {
-	double		edges = graph->n_edges > 0 ? graph->n_edges : 1;
+	double		edges = fmax(1, graph_predicted_edges(graph));
 	int			batch = between(ceil(edges / STEPS_OF_AN_EPOCH), 256, 1 << 20);
 	int			epochs = between(ceil(STEPS_IN_ALL / ceil(edges / batch)), 8, 100);
 

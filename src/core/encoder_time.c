@@ -58,12 +58,13 @@ sample_bytes(const Pilot *pilot, const EncoderOptions *options, double edges)
 {
 	const Graph *graph = pilot->whole;
 	double		share = fmin(1, edges / graph->n_edges);
+	int64_t		predicted = graph->types == NULL ? -1 : (int64_t) ceil(graph_predicted_edges(graph) * share);
 	int			columns[2];
 
 	for (int side = 0; side < 2; side++)
 		columns[side] = pilot->whole_features[side] == NULL ? 0 : pilot->whole_features[side]->columns;
 	return (double) encoder_memory(options, (int64_t) ceil(graph->n_users * share),
-								   (int64_t) fmin(graph->n_objects, edges), (int64_t) edges,
+								   (int64_t) fmin(graph->n_objects, edges), (int64_t) edges, predicted,
 								   graph->weights != NULL, columns[0], columns[1], pilot->core->threads);
 }
 
@@ -126,6 +127,8 @@ add_user(const Pilot *pilot, Numbers *numbers, Interactions *interactions, int32
 		if (interactions_add(interactions, numbers->users[user], *object,
 							 whole->weights == NULL ? 1 : whole->weights[e]) != CORE_OK)
 			return;
+		if (interactions->types != NULL)
+			interactions->types[interactions->count - 1] = whole->types[e];
 	}
 }
 
@@ -141,7 +144,8 @@ draw_sample(Pilot *pilot, double edges)
 	};
 	Interactions interactions;
 
-	if (interactions_open(&interactions, &pilot->arena, whole->weights != NULL) != CORE_OK)
+	if (interactions_open(&interactions, &pilot->arena, whole->weights != NULL) != CORE_OK ||
+		(whole->types != NULL && interactions_open_types(&interactions) != CORE_OK))
 		return pilot->core->status;
 	memset(numbers.users, -1, whole->n_users * sizeof(int32_t));
 	memset(numbers.objects, -1, whole->n_objects * sizeof(int32_t));
@@ -151,8 +155,10 @@ draw_sample(Pilot *pilot, double edges)
 		return pilot->core->status;
 	copy_features(pilot, 0, numbers.users, numbers.n_users);
 	copy_features(pilot, 1, numbers.objects, numbers.n_objects);
-	return graph_build(pilot->core, &pilot->arena, &interactions, numbers.n_users, numbers.n_objects,
-					   0, 0, &pilot->graph);
+	if (graph_build(pilot->core, &pilot->arena, &interactions, numbers.n_users, numbers.n_objects,
+					0, 0, &pilot->graph) == CORE_OK)
+		graph_copy_types(whole, &pilot->graph);
+	return pilot->core->status;
 }
 
 /* The sample: the graph itself when it is small. */
@@ -215,7 +221,7 @@ static double
 epoch_end(Pilot *pilot, const EncoderResult *result)
 {
 	const Graph *whole = pilot->whole;
-	double		held_out = whole->n_edges * (double) pilot->options.validation_fraction;
+	double		held_out = graph_predicted_edges(whole) * (double) pilot->options.validation_fraction;
 	double		queries = fmin(fmin(whole->n_users, held_out), VALIDATION_QUERIES);
 	double		start = now();
 
@@ -228,7 +234,7 @@ epoch_end(Pilot *pilot, const EncoderResult *result)
 static double
 steps_of_epoch(const Pilot *pilot, const EncoderOptions *options)
 {
-	double		edges = pilot->whole->n_edges * (1 - (double) options->validation_fraction);
+	double		edges = graph_predicted_edges(pilot->whole) * (1 - (double) options->validation_fraction);
 
 	return ceil(fmax(1, edges) / options->batch_size);
 }

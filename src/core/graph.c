@@ -38,6 +38,13 @@ interactions_open(Interactions *interactions, Arena *arena, bool weighted)
 	return arena->core->status;
 }
 
+CoreStatus
+interactions_open_types(Interactions *interactions)
+{
+	interactions->types = arena_allocate(interactions->arena, interactions->capacity, 1);
+	return interactions->arena->core->status;
+}
+
 /* Grow all columns by half. */
 static CoreStatus
 interactions_grow(Interactions *interactions)
@@ -50,6 +57,8 @@ interactions_grow(Interactions *interactions)
 	interactions->objects = arena_grow(arena, interactions->objects, old, new, sizeof(int32_t));
 	if (interactions->weights != NULL)
 		interactions->weights = arena_grow(arena, interactions->weights, old, new, sizeof(float));
+	if (interactions->types != NULL)
+		interactions->types = arena_grow(arena, interactions->types, old, new, 1);
 	if (arena->core->status == CORE_OK)
 		interactions->capacity = new;
 	return arena->core->status;
@@ -57,6 +66,12 @@ interactions_grow(Interactions *interactions)
 
 CoreStatus
 interactions_add(Interactions *interactions, int32_t user, int32_t object, float weight)
+{
+	return interactions_add_typed(interactions, user, object, weight, 0);
+}
+
+CoreStatus
+interactions_add_typed(Interactions *interactions, int32_t user, int32_t object, float weight, int type)
 {
 	if (interactions->count == interactions->capacity &&
 		interactions_grow(interactions) != CORE_OK)
@@ -66,6 +81,8 @@ interactions_add(Interactions *interactions, int32_t user, int32_t object, float
 	interactions->objects[interactions->count] = object;
 	if (interactions->weights != NULL)
 		interactions->weights[interactions->count] = weight;
+	if (interactions->types != NULL)
+		interactions->types[interactions->count] = (uint8_t) (1 << type);
 	interactions->count++;
 	return CORE_OK;
 }
@@ -88,15 +105,17 @@ typedef struct SideLists
 	int64_t    *starts;			/* n + 1 */
 	int32_t    *items;
 	float	   *weights;		/* NULL when unweighted */
+	uint8_t    *types;			/* NULL when all are alike */
 } SideLists;
 
 static CoreStatus
-side_lists_open(SideLists *lists, Arena *arena, int32_t n, int64_t items, bool weighted)
+side_lists_open(SideLists *lists, Arena *arena, int32_t n, int64_t items, bool weighted, bool typed)
 {
 	lists->n = n;
 	lists->starts = arena_allocate_zeroed(arena, (size_t) n + 1, sizeof(int64_t));
 	lists->items = arena_allocate(arena, items, sizeof(int32_t));
 	lists->weights = weighted ? arena_floats(arena, items) : NULL;
+	lists->types = typed ? arena_allocate(arena, items, 1) : NULL;
 	return arena->core->status;
 }
 
@@ -106,6 +125,7 @@ side_lists_release(SideLists *lists, Arena *arena)
 	arena_release(arena, lists->starts);
 	arena_release(arena, lists->items);
 	arena_release(arena, lists->weights);
+	arena_release(arena, lists->types);
 }
 
 /* Turn counts, standing one place to the right, into starts. */
@@ -152,6 +172,8 @@ sort_by_object(Core *core, const Interactions *interactions, SideLists *by_objec
 		by_object->items[place] = interactions->users[i];
 		if (by_object->weights != NULL)
 			by_object->weights[place] = interactions->weights[i];
+		if (by_object->types != NULL)
+			by_object->types[place] = interactions->types[i];
 		if (i % CHECK_EVERY == 0 && !core_continues(core))
 			return core->status;
 	}
@@ -181,6 +203,8 @@ sort_by_user(Core *core, const SideLists *by_object, SideLists *by_user)
 		by_user->items[place] = object;
 		if (by_user->weights != NULL)
 			by_user->weights[place] = by_object->weights[i];
+		if (by_user->types != NULL)
+			by_user->types[place] = by_object->types[i];
 		if (i % CHECK_EVERY == 0 && !core_continues(core))
 			return core->status;
 	}
@@ -189,7 +213,8 @@ sort_by_user(Core *core, const SideLists *by_object, SideLists *by_user)
 }
 
 /*
- * Collapse equal neighbours of each list, adding their weights.  Returns how many fell.
+ * Collapse equal neighbours of each list, adding their weights and uniting their types.
+ * Returns how many fell.
  * Sums are taken in double, where floats of like size add up exactly, so that the order
  * in which the rows were read does not show.
  */
@@ -209,12 +234,18 @@ collapse_duplicates(SideLists *lists)
 		{
 			int32_t		item = lists->items[j];
 			double		weight = 0;
+			uint8_t		types = 0;
 
 			for (; j < end && lists->items[j] == item; j++)
+			{
 				weight += lists->weights != NULL ? lists->weights[j] : 1;
+				types |= lists->types != NULL ? lists->types[j] : 0;
+			}
 			lists->items[kept] = item;
 			if (lists->weights != NULL)
 				lists->weights[kept] = (float) weight;
+			if (lists->types != NULL)
+				lists->types[kept] = types;
 			kept++;
 		}
 	}
@@ -277,6 +308,8 @@ apply_cap(SideLists *lists, const CapRule *rule)
 			lists->items[kept] = object;
 			if (lists->weights != NULL)
 				lists->weights[kept] = lists->weights[j];
+			if (lists->types != NULL)
+				lists->types[kept] = lists->types[j];
 			kept++;
 		}
 	}
@@ -389,7 +422,7 @@ scale_weights(SideLists *lists)
 /* Reserve the arrays of a graph. */
 static CoreStatus
 graph_open(Arena *arena, Graph *graph, int32_t n_users, int32_t n_objects, int64_t n_edges,
-		   bool weighted)
+		   bool weighted, bool typed)
 {
 	memset(graph, 0, sizeof(*graph));
 	graph->n_users = n_users;
@@ -401,6 +434,8 @@ graph_open(Arena *arena, Graph *graph, int32_t n_users, int32_t n_objects, int64
 	graph->reverse = arena_allocate(arena, 2 * n_edges, sizeof(uint32_t));
 	if (weighted)
 		graph->weights = arena_floats(arena, 2 * n_edges);
+	if (typed)
+		graph->types = arena_allocate(arena, 2 * n_edges, 1);
 	return arena->core->status;
 }
 
@@ -412,10 +447,11 @@ prefetch_twin(const Graph *graph, int64_t twin)
 	__builtin_prefetch(&graph->reverse[twin], 1);
 }
 
-/* Write one edge into both lists; `place` and the object's next free entry are twins. */
+/* Write edge j of a user's list into both lists; `place` and the object's next free entry are twins. */
 static inline void
-put_edge(Graph *graph, int64_t place, int32_t user, int32_t object, float weight, int64_t *next)
+put_edge(Graph *graph, int64_t place, int32_t user, const SideLists *lists, int64_t j, int64_t *next)
 {
+	int32_t		object = lists->items[j];
 	int64_t		twin = next[object]++;
 
 	graph->neighbours[place] = graph->n_users + object;
@@ -423,7 +459,9 @@ put_edge(Graph *graph, int64_t place, int32_t user, int32_t object, float weight
 	graph->reverse[place] = (uint32_t) twin;
 	graph->reverse[twin] = (uint32_t) place;
 	if (graph->weights != NULL)
-		graph->weights[place] = graph->weights[twin] = weight;
+		graph->weights[place] = graph->weights[twin] = lists->weights[j];
+	if (graph->types != NULL)
+		graph->types[place] = graph->types[twin] = lists->types[j];
 }
 
 /*
@@ -460,8 +498,7 @@ fill_graph(Arena *arena, const SideLists *lists, const uint8_t *drop, Graph *gra
 			if (j + ITEMS_AHEAD < total)
 				prefetch_twin(graph, next[lists->items[j + ITEMS_AHEAD]]);
 			if (drop == NULL || !drop[j])
-				put_edge(graph, place++, user, lists->items[j],
-						 lists->weights != NULL ? lists->weights[j] : 1, next);
+				put_edge(graph, place++, user, lists, j, next);
 		}
 		if (user % 65536 == 0 && !core_continues(core))
 			return core->status;
@@ -477,12 +514,13 @@ make_user_lists(Core *core, Arena *scratch, const Interactions *interactions,
 				SideLists *by_user, Graph *graph)
 {
 	bool		weighted = interactions->weights != NULL;
+	bool		typed = interactions->types != NULL;
 	SideLists	by_object;
 	int64_t		before;
 
-	if (side_lists_open(&by_object, scratch, n_objects, interactions->count, weighted) != CORE_OK ||
+	if (side_lists_open(&by_object, scratch, n_objects, interactions->count, weighted, typed) != CORE_OK ||
 		sort_by_object(core, interactions, &by_object) != CORE_OK ||
-		side_lists_open(by_user, scratch, n_users, interactions->count, weighted) != CORE_OK ||
+		side_lists_open(by_user, scratch, n_users, interactions->count, weighted, typed) != CORE_OK ||
 		sort_by_user(core, &by_object, by_user) != CORE_OK)
 		return core->status;
 	side_lists_release(&by_object, scratch);
@@ -516,7 +554,8 @@ graph_build(Core *core, Arena *arena, const Interactions *interactions,
 						&by_user, &counts) == CORE_OK)
 	{
 		n_edges = by_user.starts[n_users];
-		if (graph_open(arena, graph, n_users, n_objects, n_edges, by_user.weights != NULL) == CORE_OK)
+		if (graph_open(arena, graph, n_users, n_objects, n_edges, by_user.weights != NULL,
+					   by_user.types != NULL) == CORE_OK)
 			fill_graph(&scratch, &by_user, NULL, graph);
 		graph->n_duplicates = counts.n_duplicates;
 		graph->n_capped = counts.n_capped;
@@ -525,29 +564,82 @@ graph_build(Core *core, Arena *arena, const Interactions *interactions,
 	return core->status;
 }
 
+/* What is left of the types of the edges to be dropped; those that have none left stay in *drop. */
+static CoreStatus
+drop_predicted(Arena *scratch, const Graph *graph, const uint8_t **drop, SideLists *lists)
+{
+	uint8_t    *gone = arena_allocate(scratch, graph->n_edges, 1);
+
+	lists->types = arena_allocate(scratch, graph->n_edges, 1);
+	if (scratch->core->status != CORE_OK)
+		return scratch->core->status;
+	for (int64_t j = 0; j < graph->n_edges; j++)
+	{
+		lists->types[j] = (*drop)[j] ? graph->types[j] & ~graph->predicted : graph->types[j];
+		gone[j] = lists->types[j] == 0;
+	}
+	*drop = gone;
+	return CORE_OK;
+}
+
+void
+graph_copy_types(const Graph *graph, Graph *result)
+{
+	result->n_types = graph->n_types;
+	result->predicted = graph->predicted;
+	memcpy(result->type_weights, graph->type_weights, sizeof(graph->type_weights));
+}
+
 CoreStatus
 graph_without(Core *core, Arena *arena, const Graph *graph, const uint8_t *drop, Graph *result)
 {
-	SideLists	lists = {graph->n_users, graph->offsets, NULL, graph->weights};
+	SideLists	lists = {graph->n_users, graph->offsets, NULL, graph->weights, NULL};
+	bool		typed = graph->types != NULL;
 	Arena		scratch;
 	int64_t		kept = 0;
 
-	for (int64_t j = 0; j < graph->n_edges; j++)
-		kept += !drop[j];
 	arena_open(&scratch, core);
 	lists.items = arena_allocate(&scratch, graph->n_edges, sizeof(int32_t));
-	if (core->status == CORE_OK)
+	if (core->status == CORE_OK && (!typed || drop_predicted(&scratch, graph, &drop, &lists) == CORE_OK))
 	{
 		for (int64_t j = 0; j < graph->n_edges; j++)
+		{
 			lists.items[j] = graph->neighbours[j] - graph->n_users;
+			kept += !drop[j];
+		}
 		if (graph_open(arena, result, graph->n_users, graph->n_objects, kept,
-					   graph->weights != NULL) == CORE_OK)
+					   graph->weights != NULL, typed) == CORE_OK)
 			fill_graph(&scratch, &lists, drop, result);
 		result->key_hashes = graph->key_hashes;
 		result->target_objects = graph->target_objects;
+		graph_copy_types(graph, result);
 	}
 	arena_close(&scratch);
 	return core->status;
+}
+
+int64_t
+graph_predicted_edges(const Graph *graph)
+{
+	int64_t		n = 0;
+
+	if (graph->types == NULL)
+		return graph->n_edges;
+	for (int64_t e = 0; e < graph->n_edges; e++)
+		n += graph_is_predicted(graph, e);
+	return n;
+}
+
+int64_t
+graph_predicted_degree(const Graph *graph, int32_t node)
+{
+	int64_t		n = 0;
+
+	if (graph->types == NULL)
+		return graph_degree(graph, node);
+	for (int64_t e = graph->offsets[node]; e < graph->offsets[node + 1]; e++)
+		n += graph_is_predicted(graph, e);
+	return n;
 }
 
 bool

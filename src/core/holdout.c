@@ -50,13 +50,14 @@ is_target(const Graph *graph, int64_t e)
 static float
 shield_fraction(const Graph *graph, float wanted)
 {
+	int64_t		edges = graph_predicted_edges(graph);
 	int64_t		owned = 0;
 
 	for (int64_t e = 0; graph->target_objects != NULL && e < graph->n_edges; e++)
-		owned += is_target(graph, e);
-	if (wanted * owned <= MOST_SHIELDED * graph->n_edges)
+		owned += is_target(graph, e) && graph_is_predicted(graph, e);
+	if (wanted * owned <= MOST_SHIELDED * edges)
 		return wanted;
-	return (float) (MOST_SHIELDED * graph->n_edges / owned);
+	return (float) (MOST_SHIELDED * edges / owned);
 }
 
 /* Mark the entries of the users' lists that take no part in training. */
@@ -72,6 +73,8 @@ mark_edges(Holdout *holdout, const Graph *graph, const EncoderOptions *options, 
 		for (int64_t e = graph->offsets[user]; e < graph->offsets[user + 1]; e++)
 		{
 			marks[e] = KEPT;
+			if (!graph_is_predicted(graph, e))
+				continue;
 			if (is_target(graph, e))
 				marks[e] = shielded ? SHIELDED : KEPT;
 			else if (encoder_holds_out(options->seed, options->validation_fraction, degree, hash,
@@ -147,7 +150,7 @@ open_ranking(Holdout *holdout, Arena *arena, const Graph *training, int stored_w
 	int32_t    *items;
 
 	for (int64_t q = 0; q < holdout->n_queries; q++)
-		total += graph_degree(training, holdout->query_users[q]);
+		total += graph_predicted_degree(training, holdout->query_users[q]);
 	items = arena_allocate(arena, total, sizeof(int32_t));
 	holdout->top_objects = arena_allocate(arena, holdout->n_queries * VALIDATION_K, sizeof(int32_t));
 	holdout->top_scores = arena_floats(arena, holdout->n_queries * VALIDATION_K);
@@ -161,7 +164,8 @@ open_ranking(Holdout *holdout, Arena *arena, const Graph *training, int stored_w
 
 		starts[q + 1] = starts[q];
 		for (int64_t e = training->offsets[user]; e < training->offsets[user + 1]; e++)
-			items[starts[q + 1]++] = training->neighbours[e] - training->n_users;
+			if (graph_is_predicted(training, e))
+				items[starts[q + 1]++] = training->neighbours[e] - training->n_users;
 	}
 	holdout->masked = (Lists) {starts, items};
 	return CORE_OK;
@@ -178,7 +182,7 @@ holdout_split(Holdout *holdout, Arena *arena, const Graph *graph,
 		return arena->core->status;
 	holdout->target_fraction = shield_fraction(graph, options->target_fraction);
 	mark_edges(holdout, graph, options, marks);
-	if (holdout->n_edges + holdout->n_shielded == graph->n_edges)
+	if (holdout->n_edges + holdout->n_shielded == graph_predicted_edges(graph))
 		holdout->n_edges = holdout->n_shielded = 0;
 	if (holdout->n_edges + holdout->n_shielded == 0)
 	{

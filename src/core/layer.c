@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "core/dense.h"
+#include "core/edge_types.h"
 
 #define LEAKY_SLOPE 0.2f		/* of the mapping's activation (DisenGCN's leaky ReLU) */
 
@@ -264,6 +265,13 @@ attention_product(Network *network, int l, size_t matrix, float *y)
 	};
 }
 
+/* Weights of the entries' interactions, with the gains of the layer's types. */
+static const float *
+interaction_weights(const Network *network)
+{
+	return network->graph->types != NULL ? network->typed_weights : network->entry_weights;
+}
+
 static AttentionTask
 attention_task(Network *network, int l)
 {
@@ -274,7 +282,7 @@ attention_task(Network *network, int l)
 		.reverse = network->graph->reverse, .width = network->attention_width,
 		.own = layer->own, .other = layer->other,
 		.nu = network->parameters + network->layout.attention_nu[l],
-		.entry_weights = network->entry_weights, .scores = layer->second_weights,
+		.entry_weights = interaction_weights(network), .scores = layer->second_weights,
 		.scale = network->node_scale[0],	/* the same for all nodes with additive attention */
 		.score_gradient = network->weight_gradient,
 		.own_gradient = network->own_gradient, .other_gradient = network->other_gradient,
@@ -355,12 +363,19 @@ attention_backward(Network *network, int l)
 
 /* ---- routing and plain propagation ------------------------------------------------------- */
 
-/* Second weights of the layer's entries: learnt, or the interactions' own. */
+/* Second weights of the layer's entries: learnt, or the interactions' own.  Those of twins differ
+ * unless they are the interactions' alone. */
 static const float *
 entry_weights(const Network *network, int l)
 {
 	return network->options->attention == ATTENTION_ADDITIVE ?
-		network->layers[l].second_weights : network->entry_weights;
+		network->layers[l].second_weights : interaction_weights(network);
+}
+
+static bool
+has_twin_weights(const Network *network)
+{
+	return network->options->attention != ATTENTION_ADDITIVE && network->graph->types == NULL;
 }
 
 static RoutingTask
@@ -377,7 +392,7 @@ routing_task(Network *network, int l)
 		.inverse_temperature = 1 / options->routing_temperature,
 		.last_scale = options->keep_lengths ? 1 / (1 + options->neighbour_scale) : 0,
 		.weights = entry_weights(network, l),
-		.symmetric_weights = options->attention != ATTENTION_ADDITIVE,
+		.symmetric_weights = has_twin_weights(network),
 		.left = network->node_scale, .right = network->neighbour_scale,
 		.mapped = layer->z, .inverse_lengths = layer->inverse_lengths,
 		.start = start_rows(network, l), .start_inverse = layer->start_inverse,
@@ -424,7 +439,7 @@ gather_nodes(const Network *network, void *argument, int32_t first, int32_t last
 CoreStatus
 layer_forward(Network *network, int l)
 {
-	if (mapping_forward(network, l) != CORE_OK)
+	if (mapping_forward(network, l) != CORE_OK || edge_types_weigh(network, l) != CORE_OK)
 		return network->core->status;
 	if (network->options->attention == ATTENTION_ADDITIVE && attention_forward(network, l) != CORE_OK)
 		return network->core->status;
@@ -477,7 +492,7 @@ plain_backward(Network *network, int l)
 		return network->core->status;
 	task.left = network->neighbour_scale;
 	task.right = network->node_scale;
-	if (network->options->attention == ATTENTION_ADDITIVE)
+	if (!has_twin_weights(network))
 		task.reverse = network->graph->reverse;
 	task.input = network->layer_gradient;
 	task.output = network->z_gradient;
@@ -501,6 +516,8 @@ layer_backward(Network *network, int l)
 {
 	const EncoderOptions *options = network->options;
 
+	if (edge_types_weigh(network, l) != CORE_OK)
+		return network->core->status;
 	if (options->routing == ROUTING_OFF)
 	{
 		if (plain_backward(network, l) != CORE_OK)
@@ -519,5 +536,7 @@ layer_backward(Network *network, int l)
 	}
 	if (mapping_backward(network, l) != CORE_OK)
 		return network->core->status;
-	return options->attention == ATTENTION_ADDITIVE ? attention_backward(network, l) : network->core->status;
+	if (options->attention == ATTENTION_ADDITIVE && attention_backward(network, l) != CORE_OK)
+		return network->core->status;
+	return edge_types_backward(network, l);
 }

@@ -40,6 +40,46 @@ open_scratch(Loss *loss, Arena *arena)
 	return arena->core->status;
 }
 
+/* What the positive of an entry weighs: its interactions, times the behaviours to be predicted. */
+static double
+positive_weight(const Graph *graph, int64_t e)
+{
+	double		weight = 0;
+
+	for (int t = 0; t < graph->n_types; t++)
+		if (graph->types[e] & graph->predicted & 1 << t)
+			weight += graph->type_weights[t];
+	return weight * (graph->weights == NULL ? 1 : graph->weights[e]);
+}
+
+/* List the edges to be predicted, when not all are. */
+static CoreStatus
+list_positives(Loss *loss, Arena *arena)
+{
+	const Graph *graph = loss->network->graph;
+	double		sum = 0;
+	int64_t		n = 0;
+
+	loss->n_positives = graph_predicted_edges(graph);
+	if (graph->types == NULL)
+		return CORE_OK;
+	if (loss->n_positives == 0)
+		return core_fail(arena->core, CORE_INVALID, "the graph has no edge of a behavior to be predicted");
+	loss->positives = arena_allocate(arena, loss->n_positives, sizeof(uint32_t));
+	loss->positive_weights = arena_floats(arena, loss->n_positives);
+	if (arena->core->status != CORE_OK)
+		return arena->core->status;
+	for (int64_t e = 0; e < graph->n_edges; e++)
+		if (graph_is_predicted(graph, e))
+		{
+			loss->positives[n] = (uint32_t) e;
+			sum += loss->positive_weights[n++] = (float) positive_weight(graph, e);
+		}
+	for (int64_t i = 0; i < n && sum > 0; i++)
+		loss->positive_weights[i] = (float) (loss->positive_weights[i] * n / sum);
+	return CORE_OK;
+}
+
 CoreStatus
 loss_open(Loss *loss, Arena *arena, Network *network)
 {
@@ -49,7 +89,9 @@ loss_open(Loss *loss, Arena *arena, Network *network)
 
 	memset(loss, 0, sizeof(*loss));
 	loss->network = network;
-	loss->batch = graph->n_edges < options->batch_size ? (int) graph->n_edges : options->batch_size;
+	if (list_positives(loss, arena) != CORE_OK)
+		return arena->core->status;
+	loss->batch = loss->n_positives < options->batch_size ? (int) loss->n_positives : options->batch_size;
 	loss->negatives = graph->n_objects < options->negatives ? graph->n_objects : options->negatives;
 	loss->sampled_share = (double) loss->negatives / graph->n_objects;
 	loss->groups = (loss->batch + LOSS_GROUP - 1) / LOSS_GROUP;
@@ -122,7 +164,7 @@ mask_known(const Loss *loss, const LossScratch *scratch, int32_t user, float *lo
 	{
 		int32_t		position = scratch->positions[graph->neighbours[e] - graph->n_users];
 
-		if (position >= 0)
+		if (position >= 0 && graph_is_predicted(graph, e))
 			logits[position] = MASKED;
 	}
 }
@@ -368,12 +410,14 @@ choose_group(void *argument, int64_t group, int worker)
 	(void) worker;
 	for (int i = (int) group * LOSS_GROUP; i < last && i < loss->count; i++)
 	{
-		int64_t		e = random_place(seed, RANDOM_EDGE_ORDER, graph->n_edges, batch->first + i);
+		int64_t		place = random_place(seed, RANDOM_EDGE_ORDER, loss->n_positives, batch->first + i);
+		int64_t		e = loss->positives == NULL ? place : loss->positives[place];
 
 		loss->entries[i] = e;
 		loss->users[i] = user_of_entry(graph, e);
 		loss->objects[i] = graph->neighbours[e];
-		loss->weights[i] = graph->weights == NULL ? 1 : graph->weights[e];
+		loss->weights[i] = loss->positive_weights != NULL ? loss->positive_weights[place] :
+			graph->weights == NULL ? 1 : graph->weights[e];
 	}
 }
 

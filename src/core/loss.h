@@ -5,7 +5,8 @@
  * score(u, o) = unit_u . unit_o / temperature + bias_o.  The batch is cut into groups of
  * LOSS_GROUP positives that share one draw of negatives: then logits and both gradients
  * are three matrix products.  Negatives are objects drawn uniformly without repeats; one
- * that the user is known to have is taken out of his sum.
+ * that the user is known to have is taken out of his sum.  With types the positives are the edges
+ * to be predicted, and these alone count as known: what a user has only viewed is a negative like another.
  */
 #ifndef BEHAVPRED_LOSS_H
 #define BEHAVPRED_LOSS_H
@@ -29,6 +30,9 @@ typedef struct LossScratch
 typedef struct Loss
 {
 	Network    *network;
+	int64_t		n_positives;	/* edges to be predicted */
+	uint32_t   *positives;		/* their places in the users' lists; NULL = all edges */
+	float	   *positive_weights;	/* mean 1; NULL: those of the graph */
 	int			batch;			/* positives of a full batch */
 	int			negatives;		/* drawn for each group */
 	double		sampled_share;	/* of all objects: negatives / n_objects, at most 1 */

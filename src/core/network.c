@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/dense.h"
+#include "core/edge_types.h"
 #include "core/layer.h"
 #include "core/random.h"
 
@@ -55,6 +56,8 @@ lay_out_parameters(Network *network)
 			layout->attention_other[l] = reserve(layout, network->attention_width * width);
 			layout->attention_nu[l] = reserve(layout, network->attention_width);
 		}
+		if (network->graph->types != NULL)
+			layout->type_gains[l] = reserve(layout, EDGE_TYPE_GAINS);
 	}
 }
 
@@ -101,7 +104,7 @@ draw_bias(Network *network)
 
 	for (int32_t i = 0; i < graph->n_objects; i++)
 	{
-		bias[i] = (float) log(1.0 + graph_degree(graph, graph->n_users + i));
+		bias[i] = (float) log(1.0 + graph_predicted_degree(graph, graph->n_users + i));
 		mean += bias[i] / graph->n_objects;
 	}
 	for (int32_t i = 0; i < graph->n_objects; i++)
@@ -118,6 +121,7 @@ draw_parameters(Network *network)
 	if (layout->id_count > 0 && network_over_nodes(network, draw_ids, NULL) != CORE_OK)
 		return network->core->status;
 	draw_bias(network);
+	edge_types_draw(network);
 	for (int side = 0; side < 2; side++)
 		if (network->features[side] != NULL)
 			draw_matrix(network, layout->projections[side], width, network->features[side]->columns,
@@ -176,10 +180,10 @@ weighted_degree(const Graph *graph, int32_t v)
 {
 	double		sum = 0;
 
-	if (graph->weights == NULL)
+	if (graph->weights == NULL && graph->types == NULL)
 		return graph_degree(graph, v);
 	for (int64_t e = graph->offsets[v]; e < graph->offsets[v + 1]; e++)
-		sum += graph->weights[e];
+		sum += (graph->weights == NULL ? 1 : graph->weights[e]) * edge_types_initial_weight(graph, e);
 	return sum;
 }
 
@@ -226,7 +230,7 @@ open_weights(Network *network, Arena *arena)
 	const Graph *graph = network->graph;
 	int64_t		entries = 2 * graph->n_edges;
 
-	if (!network->options->hide_positives)
+	if (!network->options->hide_positives || graph->types != NULL)
 		return CORE_OK;
 	network->entry_weights = network->shown_weights = arena_floats(arena, entries);
 	if (network->shown_weights == NULL)
@@ -272,11 +276,12 @@ open_backward(Network *network, Arena *arena)
 		network->start_gradient = arena_floats(arena, rows);
 	if (routing && options->keep_lengths && options->full_gradient)
 		network->z_unit_gradient = arena_floats(arena, rows);
+	if (additive || network->graph->types != NULL)
+		network->weight_gradient = arena_floats(arena, entries);
 	if (additive)
 	{
 		size_t		attention_rows = (size_t) network->graph->n_nodes * network->attention_width;
 
-		network->weight_gradient = arena_floats(arena, entries);
 		network->own_gradient = arena_floats(arena, attention_rows);
 		network->other_gradient = arena_floats(arena, attention_rows);
 		network->nu_partial = arena_floats(arena, (size_t) network->n_shards * network->attention_width);
@@ -338,7 +343,7 @@ network_open(Network *network, Core *core, Arena *arena, const Graph *graph,
 	else
 		network->h0 = network->parameters + network->layout.id_embeddings;
 	if (core->status != CORE_OK || cut_shards(network, arena) != CORE_OK ||
-		set_scales(network, arena) != CORE_OK)
+		set_scales(network, arena) != CORE_OK || edge_types_open(network, arena, for_training) != CORE_OK)
 		return core->status;
 	for (int l = 0; l < options->layers; l++)
 		if (layer_open(network, l, arena, for_training) != CORE_OK)
@@ -360,9 +365,21 @@ set_weight(Network *network, int64_t entry, float weight)
 	network->shown_weights[network->graph->reverse[entry]] = weight;
 }
 
+/* Both directions of an edge are of the same types. */
+static void
+set_types(Network *network, int64_t entry, uint8_t types)
+{
+	network->shown_types[entry] = types;
+	network->shown_types[network->graph->reverse[entry]] = types;
+}
+
 void
 network_hide_edges(Network *network, const int64_t *entries, int n)
 {
+	const Graph *graph = network->graph;
+
+	for (int i = 0; graph->types != NULL && network->options->hide_positives && i < n; i++)
+		set_types(network, entries[i], graph->types[entries[i]] & ~graph->predicted);
 	if (network->shown_weights == NULL)
 		return;
 	for (int i = 0; i < n; i++)
@@ -373,7 +390,10 @@ void
 network_show_edges(Network *network, const int64_t *entries, int n)
 {
 	const float *weights = network->graph->weights;
+	const uint8_t *types = network->graph->types;
 
+	for (int i = 0; types != NULL && network->options->hide_positives && i < n; i++)
+		set_types(network, entries[i], types[entries[i]]);
 	if (network->shown_weights == NULL)
 		return;
 	for (int i = 0; i < n; i++)

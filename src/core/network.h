@@ -28,6 +28,7 @@ typedef struct ParameterLayout
 	size_t		attention_own[NETWORK_MAX_LAYERS];	/* attention_width x width */
 	size_t		attention_other[NETWORK_MAX_LAYERS];
 	size_t		attention_nu[NETWORK_MAX_LAYERS];	/* attention_width */
+	size_t		type_gains[NETWORK_MAX_LAYERS];	/* EDGE_TYPE_GAINS, in a graph with types */
 	size_t		total;
 } ParameterLayout;
 
@@ -66,6 +67,11 @@ typedef struct Network
 	const float *entry_weights;
 	float	   *shown_weights;	/* the same array when edges can be hidden, else NULL */
 
+	/* With types weights are those of one layer at a time, and of hidden edges only what is to
+	 * be predicted is hidden. */
+	float	   *typed_weights;	/* entry */
+	uint8_t    *shown_types;	/* entry: behaviours that take part in propagation */
+
 	float	   *node_scale;		/* symmetric or off: factor of the centre's side ... */
 	float	   *neighbour_scale;	/* ... and of the neighbour's; NULL = 1 */
 
@@ -91,6 +97,7 @@ typedef struct Network
 	float	   *z_unit_gradient;	/* lengths kept, full gradient */
 	float	   *sum_gradients[KERNEL_MAX_ROUNDS];
 	float	   *weight_gradient;	/* entry */
+	double	   *gain_partial;	/* shard x EDGE_TYPE_GAINS */
 	float	   *own_gradient;
 	float	   *other_gradient;
 	float	   *nu_partial;		/* shard x attention_width */
@@ -106,7 +113,8 @@ extern CoreStatus network_open(Network *network, Core *core, Arena *arena, const
 							   const EncoderOptions *options, bool for_training);
 
 /*
- * Leave the edges of `n` entries out of propagation, or take them in again.  Nothing
+ * Leave the edges of `n` entries out of propagation, or take them in again; with types, their
+ * behaviours to be predicted: what else joins the two is known when there is something to predict.  Nothing
  * happens when the options do not ask for it or the network is not for training.
  */
 extern void network_hide_edges(Network *network, const int64_t *entries, int n);

@@ -27,7 +27,7 @@ typedef struct SharedArray
 	bool		columns_are_columns;
 } SharedArray;
 
-#define MOST_ARRAYS (4 + 5 * NETWORK_MAX_LAYERS)
+#define MOST_ARRAYS (4 + 6 * NETWORK_MAX_LAYERS)
 
 /* Every array but ID embeddings and biases, in the order of the layout. */
 static int
@@ -56,6 +56,8 @@ list_arrays(const Network *network, SharedArray *arrays)
 			arrays[n++] = (SharedArray) {layout->attention_other[l], network->attention_width, width, false, true};
 			arrays[n++] = (SharedArray) {layout->attention_nu[l], 1, network->attention_width, false, false};
 		}
+		if (network->graph->types != NULL)
+			arrays[n++] = (SharedArray) {layout->type_gains[l], 2, GRAPH_MOST_TYPES, false, false};
 	}
 	return n;
 }

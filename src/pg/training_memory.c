@@ -23,6 +23,8 @@ memory_of_keys(Core *core, const LoadedGraph *loaded)
 
 	if (graph->weights != NULL)
 		counted += 2 * graph->n_edges * sizeof(float);
+	if (graph->types != NULL)
+		counted += 2 * graph->n_edges;
 	if (loaded->user_features != NULL)
 		counted += (size_t) graph->n_users * loaded->user_features->columns * sizeof(float);
 	if (loaded->object_features != NULL)
@@ -35,9 +37,10 @@ static size_t
 memory_with_edges(Core *core, const LoadedGraph *loaded, const EncoderOptions *options, int64 n_edges)
 {
 	const Graph *graph = &loaded->graph;
+	int64		predicted = graph->types == NULL ? -1 : Min(graph_predicted_edges(graph), n_edges);
 
 	return memory_of_keys(core, loaded) +
-		encoder_memory(options, graph->n_users, graph->n_objects, n_edges, graph->weights != NULL,
+		encoder_memory(options, graph->n_users, graph->n_objects, n_edges, predicted, graph->weights != NULL,
 					   loaded->user_features == NULL ? 0 : loaded->user_features->columns,
 					   loaded->object_features == NULL ? 0 : loaded->object_features->columns,
 					   core->threads);

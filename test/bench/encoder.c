@@ -139,7 +139,7 @@ main(int argc, char **argv)
 	printf("load %.2f s  train %.2f s  best epoch %d  peak %.0f MB  estimate %.0f MB  platt %.3f %.3f\n",
 		   loaded - start, wall_seconds() - loaded, result.best_epoch, core.memory_peak / 1e6,
 		   encoder_memory(&options, data.graph.n_users, data.graph.n_objects, data.graph.n_edges,
-						  data.graph.weights != NULL, 0, 0, threads) / 1e6, result.scale, result.offset);
+						  -1, data.graph.weights != NULL, 0, 0, threads) / 1e6, result.scale, result.offset);
 	rank_test(&core, &arena, &data, &result);
 	arena_close(&arena);
 	return 0;

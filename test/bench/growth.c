@@ -39,7 +39,7 @@ main(int argc, char **argv)
 	encoder_defaults(&options, &graph);
 	options.epochs = 1;
 	options.batch_size = (int) fmin(LARGEST_BATCH, ceil((double) graph.n_edges / steps));
-	estimate = encoder_memory(&options, graph.n_users, graph.n_objects, graph.n_edges, false, 0, 0, threads);
+	estimate = encoder_memory(&options, graph.n_users, graph.n_objects, graph.n_edges, -1, false, 0, 0, threads);
 	wall = wall_seconds();
 	processor = processor_seconds();
 	encoder_train(&core, &arena, &graph, NULL, NULL, &options, NULL, NULL, &result);

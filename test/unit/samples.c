@@ -61,6 +61,22 @@ sample_graph(Arena *arena, int32_t n_users, int32_t n_objects, int64_t n_edges,
 }
 
 void
+sample_types(Arena *arena, uint64_t seed, Graph *graph)
+{
+	static const uint8_t sets[] = {1, 1, 1, 2, 3, 3, 4, 4, 5, 7};
+
+	graph->types = arena_allocate(arena, 2 * graph->n_edges, 1);
+	assert_non_null(graph->types);
+	for (int64_t e = 0; e < graph->n_edges; e++)
+		graph->types[e] = graph->types[graph->reverse[e]] = sets[random_below(seed, RANDOM_TEST, e, sizeof(sets))];
+	graph->n_types = 3;
+	graph->predicted = 4;
+	graph->type_weights[0] = 0.5f;
+	graph->type_weights[1] = 1;
+	graph->type_weights[2] = 1.5f;
+}
+
+void
 sample_block_graph(Arena *arena, int32_t n_users, int32_t n_objects, int blocks,
 				   int degree, uint64_t seed, Graph *graph)
 {

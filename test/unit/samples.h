@@ -33,6 +33,10 @@ extern void sample_graph_of_pairs(Arena *arena, int32_t n_users, int32_t n_objec
 extern void sample_graph(Arena *arena, int32_t n_users, int32_t n_objects, int64_t n_edges,
 						 bool weighted, uint64_t seed, Graph *graph);
 
+/* Give the edges of a graph three behaviours, the last to be predicted: about two in five have it,
+ * half of them with another. */
+extern void sample_types(Arena *arena, uint64_t seed, Graph *graph);
+
 /*
  * Users and objects in `blocks` blocks of like size: each user has `degree` edges, nine of
  * ten into his own block, so that who knows the blocks ranks far better than popularity.

@@ -143,6 +143,8 @@ a_moved_training_gives_the_same_bytes(void **state)
 		add_features(&scene, i % 4 > 0, i % 4 > 2);
 		assert_moved_is_same(&scene, 1 + i % 4 * 2);
 	}
+	sample_types(&scene.arena, 3, &scene.graph);
+	assert_moved_is_same(&scene, 3);
 	close_scene(&scene);
 }
 
@@ -255,6 +257,11 @@ fingerprint_sees_every_change(void **state)
 	scene.graph.target_objects = targets;
 	assert_seen(&scene, hashes[149], 9);
 	assert_seen(&scene, targets[49], 1);
+	sample_types(&scene.arena, 3, &scene.graph);
+	assert_seen(&scene, scene.graph.types[5], 6);
+	assert_seen(&scene, scene.graph.predicted, 2);
+	assert_seen(&scene, scene.graph.type_weights[2], 7);
+	assert_seen(&scene, scene.graph.types, NULL);
 	assert_true(fingerprint_bytes(1, "ab", 2) != fingerprint_bytes(1, "ab", 3));
 	assert_true(fingerprint_bytes(1, "ab", 2) != fingerprint_bytes(2, "ab", 2));
 	close_scene(&scene);

@@ -24,9 +24,11 @@ assert_estimate_is_close(const Scene *scene, int threads)
 		features += (size_t) scene->objects->rows * scene->objects->columns * sizeof(float);
 	needed = (double) run.host.core.memory_peak + features +
 		(scene->graph.n_nodes + 1) * sizeof(int64_t) +
-		2.0 * scene->graph.n_edges * (scene->graph.weights != NULL ? 12 : 8);
+		2.0 * scene->graph.n_edges * ((scene->graph.weights != NULL ? 12 : 8) + (scene->graph.types != NULL));
 	estimate = (double) encoder_memory(&scene->options, scene->graph.n_users, scene->graph.n_objects,
-									   scene->graph.n_edges, scene->graph.weights != NULL,
+									   scene->graph.n_edges,
+									   scene->graph.types == NULL ? -1 : graph_predicted_edges(&scene->graph),
+									   scene->graph.weights != NULL,
 									   scene->users != NULL ? scene->users->columns : 0,
 									   scene->objects != NULL ? scene->objects->columns : 0, threads);
 	if (fabs(estimate / needed - 1) > 0.1)
@@ -56,6 +58,8 @@ memory_is_as_estimated(void **state)
 		uint64_t	turn = random_bits(7, RANDOM_TEST, i);
 
 		open_scene(&scene, sizes[i % 4].n_users, sizes[i % 4].n_objects, sizes[i % 4].interactions, turn & 1);
+		if (turn >> 50 & 1)
+			sample_types(&scene.arena, turn, &scene.graph);
 		scene.options.epochs = i % 8 == 7 ? 0 : 1 + (turn >> 49 & 1);
 		scene.options.factors = 1 << turn / 2 % 4;
 		scene.options.dimension = (int) (16 + 16 * (turn / 8 % 3));
@@ -88,7 +92,7 @@ memory_limit_is_kept(void **state)
 	(void) state;
 	open_scene(&scene, 500, 200, 4000, false);
 	estimate = encoder_memory(&scene.options, scene.graph.n_users, scene.graph.n_objects,
-							  scene.graph.n_edges, false, 0, 0, 2);
+							  scene.graph.n_edges, -1, false, 0, 0, 2);
 	for (int half = 0; half < 2; half++)
 	{
 		Run			run;
@@ -115,7 +119,7 @@ large_graph_fits(void **state)
 
 	(void) state;
 	encoder_defaults(&options, &graph);
-	assert_true(encoder_memory(&options, graph.n_users, graph.n_objects, graph.n_edges, false, 0, 0, 2) <
+	assert_true(encoder_memory(&options, graph.n_users, graph.n_objects, graph.n_edges, -1, false, 0, 0, 2) <
 				(size_t) 12 << 30);
 }
 

@@ -111,7 +111,7 @@ sample_fits(void **state)
 	add_features(&scene, true, false);
 	scene.options.epochs = 1;
 	scene.options.batch_size = 100000;
-	whole = encoder_memory(&scene.options, scene.graph.n_users, scene.graph.n_objects, scene.graph.n_edges, true,
+	whole = encoder_memory(&scene.options, scene.graph.n_users, scene.graph.n_objects, scene.graph.n_edges, -1, true,
 						   scene.user_features.columns, 0, 2);
 	run_estimate(&estimate, &scene, 0, 0);
 	assert_int_equal(estimate.status, CORE_OK);

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/edge_types.h"
 #include "core/loss.h"
 
 #define LONGEST_STEP 0.06
@@ -56,6 +57,7 @@ typedef struct Configuration
 	bool		keep_lengths;
 	LossRule	loss;
 	bool		weighted;
+	bool		typed;
 	int			rounds;
 	int			layers;
 	Shape		shape;
@@ -155,6 +157,8 @@ list_groups(Case *c)
 			add_group(c, "attention_nu", l, layout->attention_nu[l],
 					  1, network->attention_width, false, false);
 		}
+		if (c->graph.types != NULL)
+			add_group(c, "type_gains", l, layout->type_gains[l], 2, EDGE_TYPE_GAINS / 2, false, false);
 	}
 }
 
@@ -305,6 +309,8 @@ open_case(Case *c, const Configuration *configuration)
 	arena_open(&c->arena, &c->host.core);
 	core_start_workers(&c->host.core);	/* the library of matrix products gets one thread */
 	sample_graph(&c->arena, size->n_users, size->n_objects, size->interactions, configuration->weighted, 5, &c->graph);
+	if (configuration->typed)
+		sample_types(&c->arena, 9, &c->graph);
 	assert_degrees_are_mixed(&c->graph);
 	sample_features(&c->arena, size->n_users, 5, 6, &c->users);
 	sample_features(&c->arena, size->n_objects, 3, 7, &c->objects);
@@ -313,7 +319,7 @@ open_case(Case *c, const Configuration *configuration)
 								  user_features ? &c->users : NULL,
 								  object_features ? &c->objects : NULL, &c->options, true), CORE_OK);
 	assert_int_equal(loss_open(&c->loss, &c->arena, &c->network), CORE_OK);
-	c->count = size->batch < c->graph.n_edges - 2 ? size->batch : (int) c->graph.n_edges - 2;
+	c->count = size->batch < c->loss.n_positives - 2 ? size->batch : (int) c->loss.n_positives - 2;
 	c->gradients = arena_floats(&c->arena, c->network.layout.total);
 	c->direction = arena_floats(&c->arena, c->network.layout.total);
 	c->signs = arena_allocate(&c->arena, (size_t) c->options.layers * c->graph.n_nodes * c->network.width,
@@ -507,7 +513,7 @@ every_pair_of_rules(void **state)
 			.layer_mean = i / 18 / FEATURE_CASES % 2,
 			.loss = i / 36 / FEATURE_CASES % 2, .weighted = i / 72 / FEATURE_CASES % 2,
 			.rounds = 1 + turn % 3, .layers = 1 + turn / 3 % 3,
-			.shape = shapes[turn / 9 % SMALL_SHAPES], .keep_lengths = turn >> 62 & 1, .portable = turn >> 63,
+			.shape = shapes[turn / 9 % SMALL_SHAPES], .keep_lengths = turn >> 62 & 1, .typed = turn >> 61 & 1, .portable = turn >> 63,
 		};
 
 		sweep_configuration(&sweep, &configuration, i);
@@ -531,7 +537,7 @@ every_shape(void **state)
 			.rounds = 1 + i / 18 % 3, .layers = 1 + turn % (i / 54 < SMALL_SHAPES ? 3 : 2),
 			.shape = shapes[i / 54],
 			.features = turn / 3 % FEATURE_CASES, .layer_mean = turn >> 60 & 1,
-			.keep_lengths = turn >> 59 & 1, .loss = turn >> 61 & 1, .weighted = turn >> 62 & 1, .portable = turn >> 63,
+			.keep_lengths = turn >> 59 & 1, .typed = turn >> 58 & 1, .loss = turn >> 61 & 1, .weighted = turn >> 62 & 1, .portable = turn >> 63,
 		};
 
 		sweep_configuration(&sweep, &configuration, i);
@@ -577,7 +583,7 @@ wrong_gradients_are_found(void **state)
 {
 	Configuration configuration = {
 		.attention = ATTENTION_ADDITIVE, .mapping = MAPPING_LINEAR, .features = BOTH_FEATURES,
-		.rounds = 2, .layers = 1, .shape = {2, 8},
+		.rounds = 2, .layers = 1, .shape = {2, 8}, .typed = true,
 	};
 	Case		c;
 
