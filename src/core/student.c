@@ -12,11 +12,7 @@
 #include <string.h>
 
 #define MOST_BATCH 65536
-#define AUTOMATIC_RIDGE 10.0
 #define MOST_AUTOMATIC_RIDGE 1.0
-#define ANCHORED_RIDGE 3.0
-#define ANCHORED_SHARE 2.0
-#define ANCHORED_MOST 100.0
 #define ANCHOR_RIDGE 1e-6		/* of the anchor itself: only to keep it finite */
 #define MOST_ROUNDS 100000		/* of iterations and epochs */
 
@@ -151,17 +147,15 @@ is_anchored(const StudentOptions *options, const StudentSamples *samples)
 
 /* The ridge asked for, or one that suits the number of samples. */
 static double
-resolve_ridge(const StudentOptions *options, const StudentSamples *samples, const LabelSums *sums)
+resolve_ridge(const StudentOptions *options, const StudentSamples *samples)
 {
-	double		rarer = fmin(sums->weights[0] * sums->weights[0] / sums->squares[0],
-							 sums->weights[1] * sums->weights[1] / sums->squares[1]);
+	double		precision = options->kind == STUDENT_MLP ? STUDENT_MLP_PRECISION : STUDENT_PRECISION;
 
 	if (options->ridge != STUDENT_RIDGE_AUTOMATIC)
 		return options->ridge;
 	if (is_anchored(options, samples))
-		return fmin(ANCHORED_RIDGE / rarer + ANCHORED_SHARE * fmin(rarer, ANCHORED_MOST) / (double) samples->n,
-					MOST_AUTOMATIC_RIDGE);
-	return fmin(AUTOMATIC_RIDGE / rarer, MOST_AUTOMATIC_RIDGE);
+		precision = (1.0 - options->soft_weight) * STUDENT_ANCHOR_PRECISION;
+	return fmin(fmax(precision / (double) samples->n, ANCHOR_RIDGE), MOST_AUTOMATIC_RIDGE);
 }
 
 /* Scales of the two loss terms, and the rate an intercept alone would predict. */
@@ -369,7 +363,7 @@ student_train(Core *core, Arena *arena, const StudentSamples *samples,
 						 (long long) samples->n, samples->width, STUDENT_MAX_WIDTH);
 	if (check_options(core, options) != CORE_OK || check_labels(core, samples, &sums) != CORE_OK)
 		return core->status;
-	fit.ridge = resolve_ridge(options, samples, &sums);
+	fit.ridge = resolve_ridge(options, samples);
 	scale_losses(&fit, samples, &sums);
 	shape_network(options, samples->width, student);
 

@@ -39,13 +39,15 @@ typedef struct StudentSamples
 } StudentSamples;
 
 /*
- * 10 over the number of samples in the rarer class (effective: (sum of weights)^2 / sum of
- * squared weights), at most 1.  Our choice: with 20 positives a model needs a strong hand,
- * with thousands hardly any.  Anchored: 3 over that number, and twice the class's share of
- * all samples, because a seed list may be one-sided; of more than 100 only 100 count in
- * this share, so that long lists are believed.
+ * A precision over the number of samples, at most 1: a normal prior of each weight, on
+ * standardised inputs, that counts against the sum of the samples' losses and so does not
+ * depend on how many there are; labels win as they grow in number.  With an anchor it counts
+ * against the hard labels' part of the loss.  Our choice.
  */
 #define STUDENT_RIDGE_AUTOMATIC (-1.0f)
+#define STUDENT_PRECISION 30.0f	/* of a logistic student's weights around 0 */
+#define STUDENT_ANCHOR_PRECISION 100.0f	/* around the teacher's: within 0.1 of them */
+#define STUDENT_MLP_PRECISION 10.0f	/* more, on layers that multiply, pulls a network of few positives to 0 */
 
 typedef struct StudentOptions
 {

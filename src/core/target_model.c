@@ -27,6 +27,7 @@ typedef struct TargetFit
 	const TargetOptions *options;
 	int64_t		n;
 	uint8_t    *parts;
+	TargetPart	last_part;		/* of those that teach the student: training alone, or calibration too */
 	float	   *labels;
 	double	   *teacher_scores;
 	double	   *centroid_scores;
@@ -121,6 +122,20 @@ deal_parts(TargetFit *fit)
 	return CORE_OK;
 }
 
+/* Parts are numbered in the order in which they join the student's training. */
+static bool
+teaches(const TargetFit *fit, int64_t i)
+{
+	return fit->parts[i] <= fit->last_part;
+}
+
+/* How many users of one class teach. */
+static int64_t
+teaching(const TargetFit *fit, const int64_t *in_parts)
+{
+	return in_parts[PART_TRAINING] + (fit->last_part == PART_CALIBRATION ? in_parts[PART_CALIBRATION] : 0);
+}
+
 static const float *
 user_vector(const TargetFit *fit, int64_t i)
 {
@@ -151,25 +166,37 @@ sample_vectors(const TargetFit *fit)
 	return (Vectors) {fit->n, fit->sample->width, fit->sample->vectors};
 }
 
-/* Likeness to the training positives, and the teacher's score, which is the same without an object. */
+/* The teacher's score by objects, which stays. */
 static CoreStatus
-score_by_teacher(TargetFit *fit)
+score_by_objects(TargetFit *fit)
 {
-	const TargetTeacher *teacher = fit->teacher;
 	Vectors		users = sample_vectors(fit);
-	Vectors		positives = {fit->sample->n_positive, fit->sample->width, fit->sample->vectors};
-	Vectors		objects = {teacher->n_objects, fit->sample->width, teacher->objects};
-	float	   *seeds = arena_floats(fit->arena, fit->sample->width);
+	Vectors		objects = {fit->teacher->n_objects, fit->sample->width, fit->teacher->objects};
 
-	if (seeds == NULL)
+	if (objects.count == 0)
+		return CORE_OK;
+	return teacher_best_scores(fit->core, fit->arena, &users, &objects, fit->teacher_scores);
+}
+
+/* Likeness to the positives that teach; without an object it is the teacher's score. */
+static CoreStatus
+score_by_seeds(TargetFit *fit, Arena *arena)
+{
+	Vectors		users = sample_vectors(fit);
+	Vectors		positives = {fit->sample->n_positive, users.width, users.values};
+	uint8_t    *chosen = arena_allocate(arena, positives.count, 1);
+	float	   *seeds = arena_floats(arena, users.width);
+
+	if (fit->core->status != CORE_OK)
 		return fit->core->status;
-	teacher_from_seeds(&positives, fit->parts, PART_TRAINING, teacher->factors, seeds);
-	if (teacher_best_scores(fit->core, fit->arena, &users, &(Vectors) {1, users.width, seeds},
+	for (int64_t i = 0; i < positives.count; i++)
+		chosen[i] = teaches(fit, i);
+	teacher_from_seeds(&positives, chosen, 1, fit->teacher->factors, seeds);
+	if (teacher_best_scores(fit->core, arena, &users, &(Vectors) {1, users.width, seeds},
 							fit->centroid_scores) != CORE_OK)
 		return fit->core->status;
-	if (teacher->n_objects > 0)
-		return teacher_best_scores(fit->core, fit->arena, &users, &objects, fit->teacher_scores);
-	memcpy(fit->teacher_scores, fit->centroid_scores, fit->n * sizeof(double));
+	if (fit->teacher->n_objects == 0)
+		memcpy(fit->teacher_scores, fit->centroid_scores, fit->n * sizeof(double));
 	return CORE_OK;
 }
 
@@ -198,31 +225,9 @@ part_cases(TargetFit *fit, TargetPart part, const double *scores, bool to_popula
 	return CORE_OK;
 }
 
-/*
- * Scale and offset that turn teacher scores into soft labels at the training part's class
- * balance.  The network's own calibration has a balanced prior and is shifted; the
- * centroid has none and is calibrated on the training part.
- */
-static CoreStatus
-teacher_calibration(TargetFit *fit, double *scale, double *offset)
-{
-	Cases		cases;
-
-	if (fit->teacher->n_objects > 0)
-	{
-		*scale = fit->teacher->scale;
-		*offset = fit->teacher->offset +
-			log((double) fit->positives[PART_TRAINING] / fit->negatives[PART_TRAINING]);
-		return CORE_OK;
-	}
-	if (part_cases(fit, PART_TRAINING, fit->teacher_scores, false, &cases) != CORE_OK)
-		return fit->core->status;
-	return calibration_platt(fit->core, &cases, scale, offset);
-}
-
 /* ---- student ------------------------------------------------------------------------- */
 
-/* The training part as the student reads it. */
+/* Those who teach, as the student reads them. */
 typedef struct TrainingArrays
 {
 	int64_t		n;
@@ -230,46 +235,66 @@ typedef struct TrainingArrays
 	float	   *labels;
 	float	   *soft_labels;
 	float	   *weights;
+	double	   *teacher_scores;
 } TrainingArrays;
 
 static CoreStatus
-copy_training_part(TargetFit *fit, TrainingArrays *arrays)
+copy_teaching_parts(TargetFit *fit, Arena *arena, TrainingArrays *arrays)
 {
 	int			width = fit->sample->width;
-	int64_t		n = fit->positives[PART_TRAINING] + fit->negatives[PART_TRAINING];
-	double		scale;
-	double		offset;
+	int64_t		n = teaching(fit, fit->positives) + teaching(fit, fit->negatives);
 
 	arrays->n = 0;
-	arrays->vectors = arena_floats(fit->arena, (size_t) n * width);
-	arrays->labels = arena_floats(fit->arena, n);
-	arrays->soft_labels = arena_floats(fit->arena, n);
-	arrays->weights = arena_floats(fit->arena, n);
-	if (fit->core->status != CORE_OK || teacher_calibration(fit, &scale, &offset) != CORE_OK)
+	arrays->vectors = arena_floats(arena, (size_t) n * width);
+	arrays->labels = arena_floats(arena, n);
+	arrays->soft_labels = arena_floats(arena, n);
+	arrays->weights = arena_floats(arena, n);
+	arrays->teacher_scores = arena_doubles(arena, n);
+	if (fit->core->status != CORE_OK)
 		return fit->core->status;
 	for (int64_t i = 0; i < fit->n; i++)
-		if (fit->parts[i] == PART_TRAINING)
+		if (teaches(fit, i))
 		{
 			int64_t		place = arrays->n++;
 
 			memcpy(arrays->vectors + place * width, user_vector(fit, i), width * sizeof(float));
 			arrays->labels[place] = fit->labels[i];
-			arrays->soft_labels[place] = (float) (1 / (1 + exp(-(scale * fit->teacher_scores[i] + offset))));
+			arrays->teacher_scores[place] = fit->teacher_scores[i];
 			arrays->weights[place] = 1;
 		}
 	return CORE_OK;
 }
 
+/*
+ * Teacher scores as probabilities at the class balance of those who teach.  The network's
+ * own calibration has a balanced prior and is shifted; what is made of the seeds has none
+ * and is calibrated on them.
+ */
+static CoreStatus
+make_soft_labels(TargetFit *fit, TrainingArrays *arrays)
+{
+	double		scale = fit->teacher->scale;
+	double		offset = fit->teacher->offset +
+		log((double) teaching(fit, fit->positives) / teaching(fit, fit->negatives));
+	Cases		cases = {arrays->n, arrays->labels, arrays->teacher_scores, NULL};
+
+	if (fit->teacher->n_objects == 0 && calibration_platt(fit->core, &cases, &scale, &offset) != CORE_OK)
+		return fit->core->status;
+	for (int64_t i = 0; i < arrays->n; i++)
+		arrays->soft_labels[i] = (float) (1 / (1 + exp(-(scale * arrays->teacher_scores[i] + offset))));
+	return CORE_OK;
+}
+
 /* Weights of the seeds, which come first; everybody else keeps 1. */
 static CoreStatus
-weigh_seeds(TargetFit *fit, TrainingArrays *arrays)
+weigh_seeds(TargetFit *fit, Arena *arena, TrainingArrays *arrays)
 {
-	int64_t		n = fit->positives[PART_TRAINING];
+	int64_t		n = teaching(fit, fit->positives);
 	double	   *scores;
 
 	if (!fit->options->weigh_seeds)
 		return CORE_OK;
-	scores = arena_doubles(fit->arena, n);
+	scores = arena_doubles(arena, n);
 	if (scores == NULL ||
 		outlier_scores(fit->core, n, fit->sample->width, arrays->vectors, fit->options->seed,
 					   scores) != CORE_OK)
@@ -278,21 +303,90 @@ weigh_seeds(TargetFit *fit, TrainingArrays *arrays)
 	return CORE_OK;
 }
 
+/* Fit a student in `arena` on the parts up to `last`, and take everybody's logit. */
 static CoreStatus
-fit_student(TargetFit *fit, Arena *arena, Student *student)
+fit_student(TargetFit *fit, TargetPart last, Arena *arena, Student *student)
 {
 	TrainingArrays arrays;
 	StudentSamples samples;
+	Arena		scratch;
 
-	if (copy_training_part(fit, &arrays) != CORE_OK || weigh_seeds(fit, &arrays) != CORE_OK)
-		return fit->core->status;
-	samples = (StudentSamples) {
-		.n = arrays.n, .width = fit->sample->width, .vectors = arrays.vectors,
-		.labels = arrays.labels, .soft_labels = arrays.soft_labels, .weights = arrays.weights,
-	};
-	if (student_train(fit->core, arena, &samples, &fit->options->student, student) != CORE_OK)
+	fit->last_part = last;
+	arena_open(&scratch, fit->core);
+	if (score_by_seeds(fit, &scratch) == CORE_OK && copy_teaching_parts(fit, &scratch, &arrays) == CORE_OK &&
+		make_soft_labels(fit, &arrays) == CORE_OK && weigh_seeds(fit, &scratch, &arrays) == CORE_OK)
+	{
+		samples = (StudentSamples) {
+			.n = arrays.n, .width = fit->sample->width, .vectors = arrays.vectors,
+			.labels = arrays.labels, .soft_labels = arrays.soft_labels, .weights = arrays.weights,
+		};
+		student_train(fit->core, arena, &samples, &fit->options->student, student);
+	}
+	arena_close(&scratch);
+	if (fit->core->status != CORE_OK)
 		return fit->core->status;
 	return student_logits(fit->core, student, fit->sample->vectors, fit->n, fit->logits);
+}
+
+/* Mean and deviation of the logits of those who teach, now. */
+static void
+spread_of_logits(const TargetFit *fit, double *mean, double *deviation)
+{
+	double		square = 0;
+	int64_t		n = 0;
+
+	*mean = 0;
+	for (int64_t i = 0; i < fit->n; i++)
+		if (fit->parts[i] <= PART_CALIBRATION)
+		{
+			double		from_mean = fit->logits[i] - *mean;
+
+			*mean += from_mean / ++n;
+			square += from_mean * (fit->logits[i] - *mean);
+		}
+	*deviation = sqrt(square / n);
+}
+
+/* Give the student's logits this mean and deviation: by its last layer, weights and offset. */
+static CoreStatus
+match_logits(TargetFit *fit, double mean, double deviation, Student *student)
+{
+	int			inputs = student->widths[student->n_layers - 1];
+	float	   *last = student->parameters + student_parameter_count(student->n_layers, student->widths) - inputs - 1;
+	double		own_mean;
+	double		own_deviation;
+	double		scale;
+
+	spread_of_logits(fit, &own_mean, &own_deviation);
+	scale = own_deviation > 0 ? deviation / own_deviation : 0;
+	for (int i = 0; i < inputs; i++)
+		last[i] = (float) (scale * last[i]);
+	last[inputs] = (float) (scale * (last[inputs] - own_mean) + mean);
+	return student_logits(fit->core, student, fit->sample->vectors, fit->n, fit->logits);
+}
+
+/*
+ * Once the curve is known, those whom it was fitted on teach as well: a third more users.
+ * The curve stays, and so does the spread of logits that it is for; the test part measures
+ * both as they are now.
+ */
+static CoreStatus
+refit_student(TargetFit *fit, Arena *arena, Student *student)
+{
+	Student		calibrated = *student;
+	double		mean;
+	double		deviation;
+
+	spread_of_logits(fit, &mean, &deviation);
+	if (fit_student(fit, PART_CALIBRATION, arena, student) != CORE_OK)
+		return fit->core->status;
+	student->calibration = calibrated.calibration;
+	student->scale = calibrated.scale;
+	student->offset = calibrated.offset;
+	student->curve = calibrated.curve;
+	student->prior_shift = calibrated.prior_shift;
+	student->base_rate = calibrated.base_rate;
+	return match_logits(fit, mean, deviation, student);
 }
 
 /* Probabilities of users who are not in the test part, weighted to stand for the candidates. */
@@ -311,7 +405,7 @@ add_class_level(const TargetFit *fit, const Student *student, int64_t first, int
 	int64_t		n = 0;
 
 	for (int64_t i = first; i < end; i++)
-		if (fit->parts[i] == PART_TRAINING || fit->parts[i] == PART_CALIBRATION)
+		if (teaches(fit, i))
 		{
 			double		p = student_probability(student, fit->logits[i]);
 
@@ -355,29 +449,49 @@ anchor_student(TargetFit *fit, Student *student)
 }
 
 /*
- * Calibrate on the calibration part, which neither trains nor tests, then shift from the
- * class balance of that part to that of the candidates: exact for odds, and steadier than
- * weighting each of a few positives against thousands of negatives.
+ * Calibrate on the calibration part, which has not trained the student and does not test it,
+ * then shift from the class balance of that part to that of the candidates: exact for odds,
+ * and steadier than weighting each of a few positives against thousands of negatives.
  */
 static CoreStatus
 calibrate_student(TargetFit *fit, Arena *arena, Student *student)
 {
-	const TargetSample *sample = fit->sample;
-	TargetPart	part = fit->options->calibration == CALIBRATION_NONE ? PART_TRAINING : PART_CALIBRATION;
-	double		population = sample->candidates - sample->population_positives;
 	Cases		cases;
 
 	student->calibration = fit->options->calibration;
-	student->base_rate = (double) sample->population_positives / sample->candidates;
-	student->prior_shift = log(sample->population_positives / population) -
-		log((double) fit->positives[part] / fit->negatives[part]);
 	if (part_cases(fit, PART_CALIBRATION, fit->logits, false, &cases) != CORE_OK)
 		return fit->core->status;
 	if (fit->options->calibration == CALIBRATION_PLATT)
-		calibration_platt(fit->core, &cases, &student->scale, &student->offset);
-	if (fit->options->calibration == CALIBRATION_ISOTONIC)
-		calibration_isotonic(fit->core, arena, &cases, CALIBRATION_POINTS, &student->curve);
-	if (fit->core->status != CORE_OK || fit->options->calibration == CALIBRATION_NONE )
+		return calibration_platt(fit->core, &cases, &student->scale, &student->offset);
+	return calibration_isotonic(fit->core, arena, &cases, CALIBRATION_POINTS, &student->curve);
+}
+
+/* From the class balance of the users that the probability was fitted on to that of the candidates. */
+static void
+shift_prior(TargetFit *fit, double positives, double negatives, Student *student)
+{
+	const TargetSample *sample = fit->sample;
+	double		population = sample->candidates - sample->population_positives;
+
+	student->base_rate = (double) sample->population_positives / sample->candidates;
+	student->prior_shift = log(sample->population_positives / population) - log(positives / negatives);
+}
+
+/* A student, its curve, and its level. */
+static CoreStatus
+make_student(TargetFit *fit, Arena *arena, Student *student)
+{
+	if (fit->options->calibration == CALIBRATION_NONE)
+	{
+		if (fit_student(fit, PART_CALIBRATION, arena, student) == CORE_OK)
+			shift_prior(fit, teaching(fit, fit->positives), teaching(fit, fit->negatives), student);
+		return fit->core->status;
+	}
+	if (fit_student(fit, PART_TRAINING, fit->arena, student) != CORE_OK ||
+		calibrate_student(fit, arena, student) != CORE_OK)
+		return fit->core->status;
+	shift_prior(fit, fit->positives[PART_CALIBRATION], fit->negatives[PART_CALIBRATION], student);
+	if (refit_student(fit, arena, student) != CORE_OK)
 		return fit->core->status;
 	return anchor_student(fit, student);
 }
@@ -433,8 +547,8 @@ measure(TargetFit *fit, const Student *student, TargetQuality *quality)
 {
 	Cases		cases;
 
-	quality->training_positives = fit->positives[PART_TRAINING];
-	quality->training_negatives = fit->negatives[PART_TRAINING];
+	quality->training_positives = teaching(fit, fit->positives);
+	quality->training_negatives = teaching(fit, fit->negatives);
 	quality->test_positives = fit->positives[PART_TEST];
 	quality->test_negatives = fit->negatives[PART_TEST];
 	quality->test_is_unseen = fit->test_is_unseen;
@@ -500,8 +614,7 @@ target_fit(Core *core, Arena *arena, const TargetSample *sample,
 	arena_open(&scratch, core);
 	core_start_workers(core);
 	if (fit_open(&fit) == CORE_OK && check_sample(&fit) == CORE_OK && deal_parts(&fit) == CORE_OK &&
-		score_by_teacher(&fit) == CORE_OK && fit_student(&fit, arena, student) == CORE_OK &&
-		calibrate_student(&fit, arena, student) == CORE_OK &&
+		score_by_objects(&fit) == CORE_OK && make_student(&fit, arena, student) == CORE_OK &&
 		copy_test_part(&fit, arena, &quality->test) == CORE_OK)
 		measure(&fit, student, quality);
 	core_stop_workers(core);

@@ -22,14 +22,13 @@ enum
 	ARG_THREADS, ARG_OPTIONS
 };
 
-#define LEAST_NEGATIVES 1000
+#define LEAST_NEGATIVES 5000
 #define DEFAULT_NEGATIVE_RATIO 4	/* more add little to a linear model, and cost in proportion */
 
 static const char *const model_words[] = {"logistic", "mlp", NULL};
 static const char *const weight_words[] = {"none", "isolation_forest", NULL};
 static const char *const calibration_words[] = {"none", "platt", "isotonic", NULL};
 static const char *const scale_words[] = {"raw", "mean1", "spread", NULL};
-static const char *const anchor_words[] = {"seeds", "always", "never", NULL};
 static const char *const deploy_words[] = {"if_better", "always", "never", NULL};
 
 /* Complain about a number outside its range; NaN is outside of any. */
@@ -87,7 +86,7 @@ read_student_options(FunctionCallInfo fcinfo, int first, TargetArguments *argume
 	const Option table[] = {
 		{"soft_temperature", OPTION_FLOAT, &student->soft_temperature, 0.01, 100, NULL},
 		{"ridge", OPTION_FLOAT, &student->ridge, 0, 1e6, NULL},
-		{"anchored", OPTION_CHOICE, &arguments->anchored, 0, 0, anchor_words},
+		{"anchored", OPTION_BOOL, &student->anchored, 0, 0, NULL},
 		{"iterations", OPTION_INT, &student->iterations, 1, 100000, NULL},
 		{"epochs", OPTION_INT, &student->epochs, 1, 100000, NULL},
 		{"batch_size", OPTION_INT, &student->batch_size, 1, 65536, NULL},
@@ -116,7 +115,7 @@ read_student_options(FunctionCallInfo fcinfo, int first, TargetArguments *argume
 TargetArguments
 target_arguments(FunctionCallInfo fcinfo, int first)
 {
-	TargetArguments arguments = {.seed_weight_scale = SEED_WEIGHT_MEAN_1, .anchored = ANCHOR_SEEDS, .deploy = DEPLOY_IF_BETTER};
+	TargetArguments arguments = {.seed_weight_scale = SEED_WEIGHT_MEAN_1, .deploy = DEPLOY_IF_BETTER};
 	TargetOptions *options = &arguments.options;
 	bool		has_ratio = !PG_ARGISNULL(first + ARG_NEGATIVE_RATIO);
 	double		ratio = has_ratio ? PG_GETARG_FLOAT8(first + ARG_NEGATIVE_RATIO) : DEFAULT_NEGATIVE_RATIO;
@@ -169,7 +168,7 @@ target_arguments_json(const TargetArguments *arguments)
 	if (student->kind == STUDENT_LOGISTIC)
 	{
 		json_count(&json, "iterations", student->iterations);
-		json_word(&json, "anchored", anchor_words[arguments->anchored]);
+		json_bool(&json, "anchored", student->anchored);
 	}
 	else
 	{

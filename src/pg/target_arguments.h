@@ -12,15 +12,6 @@
 #include "core/target_model.h"
 #include "pg/target_record.h"
 
-/* Whether a logistic model starts from the teacher.  A list of seeds may be one-sided, those
- * who are known to have done it are not: there hard labels need no such hold. */
-typedef enum AnchorRule
-{
-	ANCHOR_SEEDS,				/* models of targets with a seeds relation */
-	ANCHOR_ALWAYS,
-	ANCHOR_NEVER
-} AnchorRule;
-
 typedef struct TargetArguments
 {
 	TargetOptions options;		/* of the fit */
@@ -28,7 +19,6 @@ typedef struct TargetArguments
 	int64		least_negatives;	/* but at least so many, when there are */
 	uint64		seed;
 	int			seed_weight_scale;	/* of the option */
-	int			anchored;		/* AnchorRule */
 	int			deploy;			/* DeployRule */
 	int			threads;		/* 0 = behavpred.threads */
 } TargetArguments;

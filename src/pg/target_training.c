@@ -165,8 +165,6 @@ train(TargetBatch *batch, int number, Arena *arena)
 	if (batch->keeps)
 		versions = target_versions_read(training->definition, batch->graph, arena);
 	options.incumbent = versions.incumbent;
-	options.student.anchored = batch->arguments->anchored == ANCHOR_ALWAYS ||
-		(batch->arguments->anchored == ANCHOR_SEEDS && training->definition->seeds != NULL);
 	target_fit(batch->core, batch->keeps ? arena : &batch->arena, &training->sample, &training->teacher, &options,
 			   &training->student, &training->quality);
 	check_fit(batch, training);

@@ -29,7 +29,7 @@
 
 #define MOST_TARGETS 1000
 #define FACTORS 4				/* the encoder's default */
-#define LEAST_NEGATIVES 1000	/* train_target()'s defaults */
+#define LEAST_NEGATIVES 5000	/* train_target()'s defaults */
 #define NEGATIVE_RATIO 4
 
 enum

@@ -14,6 +14,7 @@
 #include "core/random.h"
 #include "core/sorting.h"
 #include "core/vectors.h"
+#include "ials.h"
 
 /* All interactions, and those of the behaviour to predict. */
 typedef struct Data
@@ -188,22 +189,43 @@ nearest_object(const Making *making, const SceneTarget *target, const float *obj
 	return nearest;
 }
 
+/* Mark the users of an object; returns how many were not marked before. */
+static int64_t
+mark_users(const Graph *graph, int32_t object, uint8_t *marks)
+{
+	int32_t		node = graph->n_users + object;
+	int64_t		added = 0;
+
+	for (int64_t e = graph->offsets[node]; e < graph->offsets[node + 1]; e++)
+	{
+		added += !marks[graph->neighbours[e]];
+		marks[graph->neighbours[e]] = 1;
+	}
+	return added;
+}
+
 /* Join neighbouring objects until the target has enough positives. */
 static void
 grow_target(Making *making, SceneTarget *target, const float *objects, int width)
 {
-	int64_t		positives = object_users(&making->data.positives, target->objects[0]);
+	const Graph *positives = &making->data.positives;
+	uint8_t    *marks = arena_allocate_zeroed(making->arena, positives->n_users, 1);
+	int64_t		users;
 
-	while (positives < making->options->group_users && target->n_objects < MOST_OBJECTS)
+	if (marks == NULL)
+		return;
+	users = mark_users(positives, target->objects[0], marks);
+	while (users < making->options->group_users && target->n_objects < MOST_OBJECTS)
 	{
 		int32_t		object = nearest_object(making, target, objects, width);
 
 		if (object < 0)
-			return;
+			break;
 		making->owner[object] = making->owner[target->objects[0]];
 		target->objects[target->n_objects++] = object;
-		positives += object_users(&making->data.positives, object);
+		users += mark_users(positives, object, marks);
 	}
+	arena_release(making->arena, marks);
 }
 
 /* The untrained embedding of a graph: its singular vectors, propagated. */
@@ -279,12 +301,7 @@ list_users(Making *making, int32_t target, const Graph *graph, int half, Users *
 	if (making->core->status != CORE_OK)
 		return making->core->status;
 	for (int32_t i = 0; i < t->n_objects; i++)
-	{
-		int32_t		node = graph->n_users + t->objects[i];
-
-		for (int64_t e = graph->offsets[node]; e < graph->offsets[node + 1]; e++)
-			is_there[graph->neighbours[e]] = 1;
-	}
+		mark_users(graph, t->objects[i], is_there);
 	for (int32_t user = 0; user < graph->n_users; user++)
 		if (is_there[user] && is_hidden(making, target, user) == (half == 1))
 			list->users[list->n++] = user;
@@ -355,10 +372,25 @@ train(Making *making, Graph *graph)
 	for (int32_t user = 0; user < graph->n_users; user++)
 	{
 		scene->degrees[user] = graph_degree(graph, user);
+		scene->in_hidden_half[user] = making->options->new_objects && is_hidden(making, 0, user);
 		scene->shielded[user] = making->options->new_objects ||
 			encoder_shields(options.seed, result.target_fraction, graph_degree(graph, user), scene->hashes[user]);
 	}
 	return CORE_OK;
+}
+
+/* What users of other embeddings would have. */
+static CoreStatus
+train_rival(Making *making, const Graph *graph)
+{
+	IalsOptions options;
+
+	ials_defaults(&options);
+	making->scene->rival_width = options.width;
+	making->scene->rival = arena_floats(making->arena, (size_t) graph->n_nodes * options.width);
+	if (making->scene->rival == NULL)
+		return making->core->status;
+	return ials_fit(making->core, making->arena, graph, &options, making->scene->rival);
 }
 
 CoreStatus
@@ -375,7 +407,8 @@ scene_make(Core *core, Arena *arena, const char *path, const SceneOptions *optio
 	scene->hashes = (uint64_t *) left.key_hashes;
 	scene->degrees = arena_doubles(arena, left.n_users);
 	scene->shielded = arena_allocate(arena, left.n_users, 1);
-	if (core->status != CORE_OK || (scene->plain = plain_embedding(&making, &left, &scene->plain_width)) == NULL)
+	scene->in_hidden_half = arena_allocate(arena, left.n_users, 1);
+	if (core->status != CORE_OK || train_rival(&making, &left) != CORE_OK || (scene->plain = plain_embedding(&making, &left, &scene->plain_width)) == NULL)
 		return core->status;
 	return train(&making, &left);
 }
@@ -430,6 +463,8 @@ pass_scene(SceneFile *f, Scene *scene, const char *mode)
 	pass_array(f, &scene->shielded, scene->n_users, 1);
 	pass_array(f, &scene->vectors, ((size_t) scene->n_users + scene->n_objects) * scene->width, sizeof(float));
 	pass_array(f, &scene->plain, (size_t) scene->n_users * scene->plain_width, sizeof(float));
+	pass_array(f, &scene->rival, (size_t) scene->n_users * scene->rival_width, sizeof(float));
+	pass_array(f, &scene->in_hidden_half, scene->n_users, 1);
 	if (f->arena != NULL)
 		scene->targets = arena_allocate_zeroed(f->arena, scene->n_targets, sizeof(SceneTarget));
 	for (int32_t t = 0; t < scene->n_targets && f->core->status == CORE_OK; t++)

@@ -34,6 +34,7 @@ typedef struct Scene
 	int32_t		n_targets;
 	int32_t		width;			/* of vectors */
 	int32_t		plain_width;
+	int32_t		rival_width;
 	int32_t		new_objects;	/* 1: the targets' objects are not in the graph at all */
 	double		scale;			/* the network's own calibration */
 	double		offset;
@@ -42,6 +43,8 @@ typedef struct Scene
 	uint8_t    *shielded;		/* users whose vectors know no edge to a target */
 	float	   *vectors;		/* of users, then objects */
 	float	   *plain;			/* of users: an earlier, untrained embedding */
+	float	   *rival;			/* of users: iALS on the same graph */
+	uint8_t    *in_hidden_half;	/* new objects: users of the half that is to be found, by anybody */
 	SceneTarget *targets;
 } Scene;
 
@@ -54,7 +57,7 @@ typedef struct SceneOptions
 	int			most_positives;
 	int			many_positives; /* at least half of the targets have so many, as far as there are any */
 	int			targets;
-	int			group_users;	/* > 0: join neighbouring objects until they have so many positives */
+	int			group_users;	/* > 0: join neighbouring objects until so many users are positive */
 	int			new_objects;
 	int			draw;			/* another draw of targets and halves */
 	int			epochs;			/* 0 = the encoder's default */

@@ -17,12 +17,11 @@
 #include "clocks.h"
 #include "core/holdout.h"
 #include "core/random.h"
+#include "ials.h"
 #include "pairs.h"
 
 #define SEED 42					/* as the encoder's default: it chooses the held-out edges */
 #define ROUNDS 8				/* of subspace iteration */
-#define SMALLEST_PIVOT 1e-10
-#define NODES_PER_SHARD 64
 
 typedef struct Baseline
 {
@@ -33,28 +32,11 @@ typedef struct Baseline
 	Holdout		holdout;
 	Graph		graph;			/* without the held-out edges */
 
-	int			width;			/* singular vectors, or dimensions */
+	int			width;			/* of singular vectors */
 	float	   *rows;			/* n_nodes x width, users first */
 	double		alpha;
-	int			epochs;
-	double		unobserved;
-	double		regularisation;
+	IalsOptions ials;
 } Baseline;
-
-/* In the lower triangle of a symmetric matrix: its factor C, matrix = C C'. */
-static void
-cholesky(double *matrix, int n)
-{
-	for (int i = 0; i < n; i++)
-		for (int j = 0; j <= i; j++)
-		{
-			double		sum = matrix[i * n + j];
-
-			for (int k = 0; k < j; k++)
-				sum -= matrix[i * n + k] * matrix[j * n + k];
-			matrix[i * n + j] = i == j ? sqrt(fmax(sum, SMALLEST_PIVOT)) : sum / matrix[j * n + j];
-		}
-}
 
 /* ---- GF-CF ------------------------------------------------------------------------------ */
 
@@ -191,119 +173,6 @@ run_gfcf(Baseline *b, RankingQuality *quality)
 	ranking_quality(holdout->n_queries, VALIDATION_K, holdout->top_objects, &holdout->relevant, quality);
 }
 
-/* ---- iALS ------------------------------------------------------------------------------- */
-
-/* One half of an epoch: the rows of one side from those of the other. */
-typedef struct HalfEpoch
-{
-	const Baseline *b;
-	int32_t		first;			/* node */
-	int32_t		last;
-	double		others;			/* nodes of the other side */
-	const double *gram;			/* of the other side */
-	double	   *scratch;		/* for each worker a matrix and a vector */
-} HalfEpoch;
-
-/* Solve C C' x = x in place. */
-static void
-solve(const double *factor, double *x, int n)
-{
-	for (int i = 0; i < n; i++)
-	{
-		for (int k = 0; k < i; k++)
-			x[i] -= factor[i * n + k] * x[k];
-		x[i] /= factor[i * n + i];
-	}
-	for (int i = n - 1; i >= 0; i--)
-	{
-		for (int k = i + 1; k < n; k++)
-			x[i] -= factor[k * n + i] * x[k];
-		x[i] /= factor[i * n + i];
-	}
-}
-
-/* Least squares of one node: its edges are 1, all pairs are 0 with a small weight. */
-static void
-solve_node(const HalfEpoch *half, int32_t v, double *matrix, double *sum)
-{
-	const Baseline *b = half->b;
-	const Graph *graph = &b->graph;
-	int			n = b->width;
-	double		ridge = b->regularisation * (graph_degree(graph, v) + b->unobserved * half->others);
-
-	memset(sum, 0, n * sizeof(double));
-	for (int i = 0; i < n * n; i++)
-		matrix[i] = b->unobserved * half->gram[i];
-	for (int64_t e = graph->offsets[v]; e < graph->offsets[v + 1]; e++)
-	{
-		const float *row = b->rows + (size_t) graph->neighbours[e] * n;
-
-		for (int i = 0; i < n; i++)
-		{
-			sum[i] += row[i];
-			for (int j = 0; j <= i; j++)
-				matrix[i * n + j] += row[i] * row[j];
-		}
-	}
-	for (int i = 0; i < n; i++)
-		matrix[i * n + i] += ridge;
-	cholesky(matrix, n);
-	solve(matrix, sum, n);
-	for (int i = 0; i < n; i++)
-		b->rows[(size_t) v * n + i] = (float) sum[i];
-}
-
-static void
-solve_shard(void *argument, int64_t shard, int worker)
-{
-	const HalfEpoch *half = argument;
-	int			n = half->b->width;
-	double	   *matrix = half->scratch + (size_t) worker * n * (n + 1);
-	int64_t		first = half->first + shard * NODES_PER_SHARD;
-
-	for (int64_t v = first; v < first + NODES_PER_SHARD && v < half->last; v++)
-		solve_node(half, (int32_t) v, matrix, matrix + n * n);
-}
-
-static void
-run_half_epoch(Baseline *b, bool users, double *gram, float *product, double *scratch)
-{
-	const Graph *graph = &b->graph;
-	int			n = b->width;
-	int32_t		others = users ? graph->n_objects : graph->n_users;
-	const float *rows = b->rows + (users ? (size_t) graph->n_users * n : 0);
-	HalfEpoch	half = {
-		.b = b, .first = users ? 0 : graph->n_users, .last = users ? graph->n_users : graph->n_nodes,
-		.others = others, .gram = gram, .scratch = scratch,
-	};
-
-	cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, n, n, others, 1, rows, n, rows, n, 0, product, n);
-	for (int i = 0; i < n * n; i++)
-		gram[i] = product[i];
-	core_parallel(&b->core, (half.last - half.first + NODES_PER_SHARD - 1) / NODES_PER_SHARD, solve_shard, &half);
-}
-
-static void
-run_ials(Baseline *b, RankingQuality *quality)
-{
-	int			n = b->width;
-	double	   *gram = arena_doubles(&b->arena, (size_t) n * n);
-	float	   *product = arena_floats(&b->arena, (size_t) n * n);
-	double	   *scratch = arena_doubles(&b->arena, (size_t) b->core.threads * n * (n + 1));
-
-	check(&b->core, "reserving");
-	for (size_t i = 0; i < (size_t) b->graph.n_nodes * n; i++)
-		b->rows[i] = (float) (0.1 / sqrt(n) * random_normal(SEED, RANDOM_INITIAL_WEIGHTS, i));
-	core_start_workers(&b->core);
-	for (int epoch = 0; epoch < b->epochs; epoch++)
-	{
-		run_half_epoch(b, true, gram, product, scratch);
-		run_half_epoch(b, false, gram, product, scratch);
-	}
-	core_stop_workers(&b->core);
-	holdout_quality(&b->holdout, &b->arena, &b->graph, b->rows, n, quality);
-}
-
 /* ---- the program ------------------------------------------------------------------------ */
 
 static void
@@ -313,8 +182,9 @@ set_option(Baseline *b, const char *argument)
 
 #define OPTION(name, place) if (strncmp(argument, name "=", sizeof(name)) == 0) { place = x; return; }
 	OPTION("validation_fraction", b->options.validation_fraction)
-	OPTION("vectors", b->width) OPTION("dimension", b->width) OPTION("alpha", b->alpha)
-	OPTION("epochs", b->epochs) OPTION("unobserved", b->unobserved) OPTION("regularisation", b->regularisation)
+	OPTION("vectors", b->width) OPTION("dimension", b->ials.width) OPTION("alpha", b->alpha)
+	OPTION("epochs", b->ials.epochs) OPTION("unobserved", b->ials.unobserved)
+	OPTION("regularisation", b->ials.regularisation)
 	OPTION("threads", b->core.threads)
 	fprintf(stderr, "unknown option %s\n", argument);
 	exit(1);
@@ -324,7 +194,7 @@ int
 main(int argc, char **argv)
 {
 	bool		gfcf = argc > 3 && strcmp(argv[3], "gfcf") == 0;
-	Baseline	b = {.width = gfcf ? 256 : 64, .alpha = 0.3, .epochs = 16, .unobserved = 0.1, .regularisation = 0.003};
+	Baseline	b = {.width = 256, .alpha = 0.3};
 	RankingQuality quality;
 	double		start;
 
@@ -333,6 +203,7 @@ main(int argc, char **argv)
 		fprintf(stderr, "usage: baselines train.csv test.csv gfcf|ials [name=value ...]\n");
 		return 1;
 	}
+	ials_defaults(&b.ials);
 	core_open_standalone(&b.core, 2);
 	arena_open(&b.arena, &b.core);
 	pairs_load(&b.core, &b.arena, argv[1], argv[2], &b.pairs);
@@ -340,13 +211,19 @@ main(int argc, char **argv)
 	b.options.validation_fraction = 0.05f;
 	for (int i = 4; i < argc; i++)
 		set_option(&b, argv[i]);
+	if (!gfcf)
+		b.width = b.ials.width;
 	b.width = (b.width + KERNEL_LANES - 1) & ~(KERNEL_LANES - 1);
+	b.ials.width = b.width;
 	b.options.dimension = b.width;
 	holdout_split(&b.holdout, &b.arena, &b.pairs.graph, &b.options, &b.graph);
 	b.rows = arena_floats(&b.arena, (size_t) b.graph.n_nodes * b.width);
 	check(&b.core, "opening");
 	start = wall_seconds();
-	(gfcf ? run_gfcf : run_ials) (&b, &quality);
+	if (gfcf)
+		run_gfcf(&b, &quality);
+	else if (ials_fit(&b.core, &b.arena, &b.graph, &b.ials, b.rows) == CORE_OK)
+		holdout_quality(&b.holdout, &b.arena, &b.graph, b.rows, b.width, &quality);
 	check(&b.core, "ranking");
 	printf("held-out recall %.4f ndcg %.4f  train %.2f s\n", quality.recall, quality.ndcg, wall_seconds() - start);
 	arena_close(&b.arena);

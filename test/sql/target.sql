@@ -48,7 +48,7 @@ WHERE a.target = 'likes_5' AND b.target = 'likes_5' AND c.target = 'likes_5'
 SELECT target, graph, deployed_version FROM behavpred.targets WHERE target = 'likes_5';
 
 -- every option
-SELECT auc > 0.6 AS auc FROM behavpred.train_target('likes_5', model => 'mlp', hidden => '{8,4}', negative_ratio => 10, seed => 3);
+SELECT auc > 0.7 AS auc FROM behavpred.train_target('likes_5', model => 'mlp', hidden => '{8,4}', negative_ratio => 10);
 SELECT auc > 0.7 AS auc FROM behavpred.train_target('likes_5', soft_weight => 0, seed_weights => 'none');
 SELECT auc > 0.7 AS auc FROM behavpred.train_target('likes_5', soft_weight => 1);
 SELECT auc > 0.7 AS auc FROM behavpred.train_target('likes_5', calibration => 'isotonic');

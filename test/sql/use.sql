@@ -159,7 +159,7 @@ SELECT 'fraction of candidates', same FROM check_audience($$'use_target', fracti
 SELECT count(DISTINCT round((probability / lift)::numeric, 9)) AS base_rates, min(probability / lift) BETWEEN 0.1 AND 0.4 AS plausible
 FROM behavpred.audience('use_target');
 -- Most of the best are of the group that likes the object.
-SELECT avg((user_key::int % 2 = 0)::int) > 0.6 AS mostly_even FROM behavpred.audience('use_target', 50);
+SELECT avg((user_key::int % 2 = 0)::int) > 0.8 AS mostly_even FROM behavpred.audience('use_target', 50);
 -- Equal scores are ordered by key: a vector that all share.
 BEGIN;
 UPDATE use_graph_user_embedding SET embedding = (SELECT embedding FROM use_graph_user_embedding WHERE user_id = 1);
