@@ -231,6 +231,9 @@ BEGIN
     (CASE WHEN t.seeds IS NOT NULL THEN
        format('SELECT %I::text FROM %s', coalesce((SELECT a.attname FROM pg_attribute a WHERE a.attrelid = behavpred.relation_named(t.seeds)
                                                    AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attname <> g.user_column, a.attnum LIMIT 1), g.user_column), t.seeds) END)) s (q);
+  IF sources IS NULL OR behavpred.relation_named(g.user_embeddings) IS NULL THEN
+    RETURN;
+  END IF;
   EXECUTE format('SELECT count(*) FILTER (WHERE e.%I::text IN (%s)), count(*) FROM %s e', g.user_column, sources, behavpred.relation_named(g.user_embeddings))
   INTO positives, users;
 END

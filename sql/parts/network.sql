@@ -99,6 +99,7 @@ SELECT pg_extension_config_dump('vector_succession', '');
 
 CREATE FUNCTION vectors_fit(warm boolean, cosine float8) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
 AS $$ SELECT warm AND cosine IS NOT NULL AND cosine >= 0.9 $$;
 
 COMMENT ON FUNCTION vectors_fit(boolean, float8) IS

@@ -239,7 +239,8 @@ graph_training_publish(const Training *training)
 				 errhint("Create it again with behavpred.create_graph().")));
 	capture_forget(training->definition->name, training->snapshot);
 	succession_write(training);
-	drift_reference_keep(training->definition->name, NULL, 0);
+	if (training->options.epochs > 0 || !training->options.warm_start)
+		drift_reference_keep(training->definition->name, NULL, 0);
 	renew_embedding_grants(training->definition->name, training->definition->owner);
 }
 

@@ -17,9 +17,9 @@ my $node = start_node('hostile');
 
 	cmp_ok($node->safe_psql('postgres', "SELECT count(*) $members"), '>', 80, 'the functions are found');
 	is($node->safe_psql('postgres', "SELECT count(*) $members WHERE p.prosecdef"), '0', 'no function is SECURITY DEFINER');
-	is($node->safe_psql('postgres', "SELECT string_agg(p.proname, ' ') $members WHERE l.lanname IN ('sql', 'plpgsql')
+	is($node->safe_psql('postgres', "SELECT string_agg(p.proname, ' ') $members WHERE l.lanname IN ('sql', 'plpgsql') AND p.proname <> 'run_nightly'
 			AND NOT coalesce(p.proconfig, '{}') \@> '{\"search_path=pg_catalog, pg_temp\"}'"),
-		'demo_uniform', 'every function in SQL sets its search_path but one, which is inlined and used by another that does');
+		'demo_uniform', 'every function in SQL but run_nightly(), which commits, sets its search_path but one, which is inlined and used by another that does');
 	is($node->safe_psql('postgres', q{SELECT count(*) FROM pg_class WHERE relnamespace = 'behavpred'::regnamespace AND relkind = 'v'
 			AND NOT coalesce(reloptions, '{}') @> '{security_invoker=true}'}), '0', 'every view is read with its reader\'s privileges');
 	is($node->safe_psql('postgres', q{SELECT count(*) FROM pg_class WHERE relnamespace = 'behavpred'::regnamespace AND relkind = 'r'
@@ -78,8 +78,11 @@ my @calls = (
 	q{SELECT property FROM behavpred.environment()},
 	q{SELECT count(*) FROM behavpred.progress_slots()},
 	q{SELECT * FROM behavpred.forget_user('<graph>', 9) a, behavpred.forget_user('<graph>', '10'::pg_catalog.text) b},
+	q{CALL behavpred.run_nightly('<graph>', retrain => 'always')},
 	q{CALL behavpred.run_maintenance()},
 	q{SELECT count(*) FROM behavpred.demo_data('demo_<graph>', users => 50, objects => 20)},
+	q{SELECT * FROM behavpred.check_drift('<graph>_t')},
+	q{SELECT * FROM behavpred.check_graph_drift('<graph>')},
 	q{SELECT behavpred.drop_target('<graph>_t')},
 	q{SELECT behavpred.drop_graph('<graph>')},
 	q{SELECT behavpred.reassign_owner('nobody', 'stranger')});
@@ -99,7 +102,7 @@ $node->safe_psql('postgres', q{
 	my $text = join ' ', @calls;
 	my $names = $node->safe_psql('postgres', q{
 		SELECT DISTINCT proname FROM pg_proc WHERE pronamespace = 'behavpred'::regnamespace AND prokind <> 'a'
-			AND proname !~ '^(model|metric|privilege|sees)_' AND proname <> ALL ('{keep_definition,grant_object,check_grant,relation_named,run_is_alive,demo_uniform}')
+			AND proname !~ '^(model|metric|privilege|sees|drift|nightly)_' AND proname <> ALL ('{keep_definition,grant_object,check_grant,relation_named,run_is_alive,demo_uniform,forget_in_network,keep_drift_reference,vectors_fit}')
 		ORDER BY 1});
 	is(join(' ', grep { $text !~ /behavpred\.$_\(/ } split /\n/, $names), '', 'no function is left out');
 }
@@ -224,7 +227,7 @@ foreach my $pass ([ 'plain', 'good' ], [ 'trapped', 'evil, pg_catalog, good' ])
 		SELECT sum(row_count) FROM behavpred.forget_user('odd', 'user ''7"; --') WHERE action = 'removed';
 		SELECT behavpred.drop_graph('odd');
 		SELECT count(*) FROM public.canary});
-	like($output, qr/^100\n\n1\n1\nt\n5\n\n\n1\n\n0$/, 'from creating to dropping');
+	like($output, qr/^100\n\n1\n1\nt\n5\n\n\n2\n\n0$/, 'from creating to dropping');
 }
 
 unlike(slurp_file($node->logfile), qr/was terminated by signal|PANIC|TRAP/, 'no process crashed');
