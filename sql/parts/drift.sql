@@ -218,16 +218,22 @@ AS $$
 DECLARE
   g behavpred.registered_graph;
   t behavpred.registered_target;
+  cut timestamptz;
   sources text;
 BEGIN
   SELECT * INTO g FROM behavpred.registered_graph r WHERE r.graph = $1;
   SELECT * INTO t FROM behavpred.registered_target r WHERE r.target = $2;
+  SELECT u.until INTO cut FROM behavpred.graph_time u WHERE u.graph = $1;
   SELECT string_agg(q, ' UNION ') INTO sources FROM (VALUES
     (CASE WHEN cardinality(t.objects) > 0 THEN
        format('SELECT %I::text FROM %s i WHERE %I = ANY (%L::%s[]) AND %s', g.user_column, g.interactions, g.object_column, t.objects,
               g.object_key_type::regtype, behavpred.capture_filter(g, behavpred.relation_named(g.interactions), 'i'))
-       || CASE WHEN g.since IS NOT NULL THEN format(' AND i.%I >= now() - %L::interval', g.time_column, g.since) ELSE '' END
-       || CASE WHEN t.horizon IS NOT NULL THEN format(' AND i.%I >= now() - %L::interval', g.time_column, t.horizon) ELSE '' END END),
+       || CASE WHEN t.horizon IS NOT NULL AND cut IS NOT NULL
+               THEN format(' AND i.%1$I >= %2$L::timestamptz AND i.%1$I < %2$L::timestamptz + %3$L::interval', g.time_column, cut, t.horizon)
+               ELSE CASE WHEN g.since IS NOT NULL THEN format(' AND i.%I >= %L::timestamptz - %L::interval', g.time_column, coalesce(cut, now()), g.since) ELSE '' END
+                    || CASE WHEN cut IS NOT NULL THEN format(' AND i.%I < %L::timestamptz', g.time_column, cut) ELSE '' END
+                    || CASE WHEN t.horizon IS NOT NULL THEN format(' AND i.%1$I >= (SELECT max(%1$I) FROM %2$s) - %3$L::interval', g.time_column, g.interactions, t.horizon) ELSE '' END
+               END END),
     (CASE WHEN t.seeds IS NOT NULL THEN
        format('SELECT %I::text FROM %s', coalesce((SELECT a.attname FROM pg_attribute a WHERE a.attrelid = behavpred.relation_named(t.seeds)
                                                    AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attname <> g.user_column, a.attnum LIMIT 1), g.user_column), t.seeds) END)) s (q);

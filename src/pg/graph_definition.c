@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
 #include "storage/lmgr.h"
@@ -93,6 +94,30 @@ keep_definition(void *argument, Datum *values, bool *nulls)
 	MemoryContextSwitchTo(row);
 }
 
+static const char time_query[] =
+"SELECT half_life::pg_catalog.text, EXTRACT(epoch FROM until)::pg_catalog.float8 FROM behavpred.graph_time "
+"WHERE graph OPERATOR(pg_catalog.=) $1";
+
+/* Row function of time_query. */
+static void
+keep_time(void *argument, Datum *values, bool *nulls)
+{
+	DefinitionReading *reading = argument;
+	MemoryContext row = MemoryContextSwitchTo(reading->context);
+
+	reading->definition->half_life = text_or_null(values[0], nulls[0]);
+	reading->definition->has_until = !nulls[1];
+	reading->definition->until = nulls[1] ? 0 : DatumGetFloat8(values[1]);
+	MemoryContextSwitchTo(row);
+}
+
+/* The SQL objects of version 0.1 have no such table. */
+static bool
+has_graph_time(void)
+{
+	return OidIsValid(get_relname_relid("graph_time", get_namespace_oid("behavpred", false)));
+}
+
 /* The graph of this name. */
 GraphDefinition *
 graph_definition_read(const char *name)
@@ -107,6 +132,8 @@ graph_definition_read(const char *name)
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("graph \"%s\" does not exist", name),
 				 errhint("Your graphs: SELECT * FROM behavpred.graphs; a new one: SELECT behavpred.create_graph(...).")));
+	if (reading.definition->time_column != NULL && has_graph_time())
+		read_rows(time_query, 1, &type, &value, NULL, keep_time, &reading);
 	return reading.definition;
 }
 
@@ -226,17 +253,32 @@ filter_value(const GraphDefinition *definition, Oid relation, QueryParts *parts)
 								  "%s OPERATOR(pg_catalog.>=) $%d", quote_identifier(column), number));
 }
 
-/* time >= now() - since */
+/* See graph_definition.h. */
+char *
+graph_cut(const GraphDefinition *definition)
+{
+	return definition->has_until ? psprintf("pg_catalog.to_timestamp(%.6f)", definition->until) : "pg_catalog.now()";
+}
+
+/* time >= cut - since */
 static void
-filter_time(const GraphDefinition *definition, Oid relation, QueryParts *parts)
+filter_window(const GraphDefinition *definition, Oid relation, QueryParts *parts)
 {
 	const char *column = definition->time_column;
 	int			number = add_parameter(parts, TEXTOID, CStringGetTextDatum(definition->since));
 
 	source_column(relation, column, "time_column");
-	add_condition(parts, psprintf("%s OPERATOR(pg_catalog.>=) "
-								  "(pg_catalog.now() OPERATOR(pg_catalog.-) $%d::pg_catalog.interval)",
-								  quote_identifier(column), number));
+	add_condition(parts, psprintf("%s OPERATOR(pg_catalog.>=) (%s OPERATOR(pg_catalog.-) $%d::pg_catalog.interval)",
+								  quote_identifier(column), graph_cut(definition), number));
+}
+
+/* time < cut */
+static void
+filter_future(const GraphDefinition *definition, Oid relation, QueryParts *parts)
+{
+	source_column(relation, definition->time_column, "time_column");
+	add_condition(parts, psprintf("%s OPERATOR(pg_catalog.<) %s", quote_identifier(definition->time_column),
+								  graph_cut(definition)));
 }
 
 /* Keys must still be what they were when the graph was created, or narrower. */
@@ -258,6 +300,47 @@ check_key_column(const GraphDefinition *definition, Oid relation, const char *co
 						 quote_literal_cstr(definition->name))));
 }
 
+/* See graph_definition.h. */
+bool
+graph_is_weighted(const GraphDefinition *definition)
+{
+	return definition->weight_column != NULL || definition->half_life != NULL;
+}
+
+/* See graph_definition.h. */
+GraphDefinition
+graph_definition_after(const GraphDefinition *definition)
+{
+	GraphDefinition after = *definition;
+
+	after.has_until = false;
+	after.since = NULL;
+	return after;
+}
+
+/*
+ * " * 2 ^ ((time - a moment) / half_life)", between 2^-120 and 2^8; a row without a time is as
+ * the oldest.  Weights count by their ratios alone, so any moment does; without a cut it moves
+ * on every eight half-lives only, that a job that goes on finds the same weights.
+ */
+static char *
+fading(const GraphDefinition *definition, Oid relation)
+{
+	char	   *half_life = psprintf("EXTRACT(epoch FROM %s::pg_catalog.interval)::pg_catalog.float8",
+									 quote_literal_cstr(definition->half_life));
+	char	   *moment = psprintf("%.6f::pg_catalog.float8", definition->until);
+
+	source_column(relation, definition->time_column, "time_column");
+	if (!definition->has_until)
+		moment = psprintf("pg_catalog.floor(EXTRACT(epoch FROM pg_catalog.now())::pg_catalog.float8 "
+						  "OPERATOR(pg_catalog./) (8 OPERATOR(pg_catalog.*) %s)) OPERATOR(pg_catalog.*) (8 OPERATOR(pg_catalog.*) %s)",
+						  half_life, half_life);
+	return psprintf(" OPERATOR(pg_catalog.*) pg_catalog.power(2::pg_catalog.float8, GREATEST(-120::pg_catalog.float8, "
+					"LEAST(8::pg_catalog.float8, COALESCE((EXTRACT(epoch FROM %s::pg_catalog.timestamptz)::pg_catalog.float8 "
+					"OPERATOR(pg_catalog.-) (%s)) OPERATOR(pg_catalog./) %s, -120))))",
+					quote_identifier(definition->time_column), moment, half_life);
+}
+
 /* The keys, and the weight where there is one. */
 static char *
 interaction_columns(const GraphDefinition *definition, Oid relation)
@@ -268,10 +351,12 @@ interaction_columns(const GraphDefinition *definition, Oid relation)
 	appendStringInfoString(&list, quote_identifier(definition->user_column));
 	appendStringInfo(&list, ", %s", quote_identifier(definition->object_column));
 	if (definition->weight_column != NULL)
-	{
 		source_column(relation, definition->weight_column, "weight_column");
-		appendStringInfo(&list, ", %s::pg_catalog.float8", quote_identifier(definition->weight_column));
-	}
+	if (graph_is_weighted(definition))
+		appendStringInfo(&list, ", %s%s",
+						 definition->weight_column == NULL ? "1::pg_catalog.float8" :
+						 psprintf("%s::pg_catalog.float8", quote_identifier(definition->weight_column)),
+						 definition->half_life == NULL ? "" : fading(definition, relation));
 	return list.data;
 }
 
@@ -294,7 +379,9 @@ graph_filtered_query(const GraphDefinition *definition, const char *select, cons
 	if (definition->value_column != NULL)
 		filter_value(definition, relation, &parts);
 	if (definition->since != NULL)
-		filter_time(definition, relation, &parts);
+		filter_window(definition, relation, &parts);
+	if (definition->has_until)
+		filter_future(definition, relation, &parts);
 	if (extra != NULL)
 		add_condition(&parts, extra);
 

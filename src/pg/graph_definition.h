@@ -31,6 +31,9 @@ typedef struct GraphDefinition
 	char	   *weight_column;
 	char	   *time_column;
 	char	   *since;			/* interval as text */
+	char	   *half_life;		/* interval as text: weights fade */
+	bool		has_until;
+	double		until;			/* interactions from this second since 1970 on are left out */
 	char	   *users;			/* feature table of users */
 	ArrayType  *user_features;	/* name[] */
 	char	   *objects;
@@ -65,6 +68,15 @@ extern GraphDefinition *graph_definition_owned(const char *name);
  * it does, so that the name keeps its meaning until the end of the transaction.
  */
 extern Oid	embedding_table_find(const char *table, const char *key_column, Oid key_type);
+
+/* True when its interactions have weights. */
+extern bool graph_is_weighted(const GraphDefinition *definition);
+
+/* The same graph without its cut and its window: for what happens after the cut. */
+extern GraphDefinition graph_definition_after(const GraphDefinition *definition);
+
+/* The cut as an expression in SQL, that moment or now. */
+extern char *graph_cut(const GraphDefinition *definition);
 
 /*
  * SELECT user, object [, weight] FROM interactions WHERE behaviour, value, time filters.

@@ -158,7 +158,7 @@ read_interactions(Loading *loading, Arena *arena, Arena *scratch)
 	loading->object_type = source_key_column(relation, definition->object_column, "object_column");
 	dictionary_open(&loaded->users, arena, key_kind(loading->user_type));
 	dictionary_open(&loaded->objects, arena, key_kind(loading->object_type));
-	interactions_open(&loading->interactions, scratch, definition->weight_column != NULL);
+	interactions_open(&loading->interactions, scratch, graph_is_weighted(definition));
 	check_core(loading);
 	loading->batch_context = AllocSetContextCreate(CurrentMemoryContext, "behavpred batch",
 												   ALLOCSET_DEFAULT_SIZES);
@@ -182,6 +182,8 @@ describe_filters(const GraphDefinition *definition)
 	if (definition->since != NULL)
 		appendStringInfo(&text, "%s \"%s\" within the last %s", text.len > 0 ? "," : " with",
 						 definition->time_column, definition->since);
+	if (definition->has_until)
+		appendStringInfo(&text, "%s \"%s\" before the cut", text.len > 0 ? "," : " with", definition->time_column);
 	return text.data;
 }
 

@@ -195,6 +195,8 @@ graph_training_result(const Training *training)
 	json_words(&json, "target_objects", training->targets->n, training->targets->names);
 	json_number(&json, "scale", result->scale);
 	json_number(&json, "offset", result->offset);
+	if (training->definition->has_until)
+		json_number(&json, "until", training->definition->until);
 	json_count(&json, "memory_peak", training->core->memory_peak);
 	json_number(&json, "seconds", graph_training_seconds(training));
 	return json_close(&json);

@@ -264,31 +264,57 @@ network_read(Core *core, const GraphDefinition *definition, NetworkPart part, Ne
 
 /* ---- warm start -------------------------------------------------------------------------- */
 
-/* Row function: seed, temperature, fractions of edges and users that were kept out. */
+/* A kept network with what it needs to be begun with. */
+typedef struct StoredOptions
+{
+	EncoderOptions options;
+	bool		has_until;
+	double		until;			/* the cut that it was trained with */
+} StoredOptions;
+
+/* A network that has seen what comes after the cut must not be begun with. */
+static void
+check_cut(const GraphDefinition *definition, const StoredOptions *stored)
+{
+	if (!definition->has_until || (stored->has_until && stored->until <= definition->until))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("the kept network of graph \"%s\" has seen what comes after its cut", definition->name),
+			 errdetail("It was trained before the cut was set, or with a later one."),
+			 errhint("Train it once without the option warm_start: SELECT * FROM behavpred.train_graph(%s);",
+					 quote_literal_cstr(definition->name))));
+}
+
+/* Row function: seed, temperature, fractions of edges and users that were kept out, cut. */
 static void
 take_options(void *argument, Datum *values, bool *nulls)
 {
-	EncoderOptions *options = argument;
+	StoredOptions *stored = argument;
 
-	options->seed = (uint64) DatumGetInt64(values[0]);
-	options->temperature = DatumGetFloat4(values[1]);
-	options->validation_fraction = DatumGetFloat4(values[2]);
-	options->target_fraction = DatumGetFloat4(values[3]);
+	stored->options.seed = (uint64) DatumGetInt64(values[0]);
+	stored->options.temperature = DatumGetFloat4(values[1]);
+	stored->options.validation_fraction = DatumGetFloat4(values[2]);
+	stored->options.target_fraction = DatumGetFloat4(values[3]);
+	stored->has_until = !nulls[4];
+	stored->until = nulls[4] ? 0 : DatumGetFloat8(values[4]);
 }
 
 /* See network_storage.h. */
 void
 network_stored_options(const GraphDefinition *definition, EncoderOptions *options)
 {
-	EncoderOptions stored = *options;
+	StoredOptions stored = {.options = *options};
 	Oid			type = TEXTOID;
 	Datum		graph = CStringGetTextDatum(definition->name);
 
 	if (!can_be_stored() ||
 		read_rows("SELECT seed, (options OPERATOR(pg_catalog.->>) 'temperature')::pg_catalog.float4, "
 				  "(options OPERATOR(pg_catalog.->>) 'validation_fraction')::pg_catalog.float4, "
-				  "(options OPERATOR(pg_catalog.->>) 'target_fraction')::pg_catalog.float4 "
-				  "FROM behavpred.trained_network WHERE graph OPERATOR(pg_catalog.=) $1",
+				  "(options OPERATOR(pg_catalog.->>) 'target_fraction')::pg_catalog.float4, "
+				  "(SELECT (r.result OPERATOR(pg_catalog.->>) 'until')::pg_catalog.float8 FROM behavpred.training_run r "
+				  "WHERE r.run_id OPERATOR(pg_catalog.=) n.run_id) "
+				  "FROM behavpred.trained_network n WHERE graph OPERATOR(pg_catalog.=) $1",
 				  1, &type, &graph, NULL, take_options, &stored) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -296,18 +322,19 @@ network_stored_options(const GraphDefinition *definition, EncoderOptions *option
 				 errdetail("A warm start begins with the parameters of the last training, which are not kept."),
 				 errhint("Train it once without the option warm_start: SELECT * FROM behavpred.train_graph(%s);",
 						 quote_literal_cstr(definition->name))));
-	if (stored.seed != options->seed)
+	if (stored.options.seed != options->seed)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("a warm start needs the seed of the training it begins with"),
 				 errdetail("The seed is " INT64_FORMAT ", that training had " INT64_FORMAT
 						   ": it has learnt from edges that this one would hold out.",
-						   (int64) options->seed, (int64) stored.seed),
+						   (int64) options->seed, (int64) stored.options.seed),
 				 errhint("SELECT * FROM behavpred.train_graph(%s, seed => " INT64_FORMAT ", options => '{\"warm_start\": true}');",
-						 quote_literal_cstr(definition->name), (int64) stored.seed)));
-	options->temperature = stored.temperature;
-	options->validation_fraction = Min(options->validation_fraction, stored.validation_fraction);
-	options->target_fraction = Min(options->target_fraction, stored.target_fraction);
+						 quote_literal_cstr(definition->name), (int64) stored.options.seed)));
+	check_cut(definition, &stored);
+	options->temperature = stored.options.temperature;
+	options->validation_fraction = Min(options->validation_fraction, stored.options.validation_fraction);
+	options->target_fraction = Min(options->target_fraction, stored.options.target_fraction);
 }
 
 /* Row function: whether the features have the names that they had. */

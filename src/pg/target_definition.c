@@ -169,13 +169,20 @@ relation_users(const GraphDefinition *graph, const char *relation, const char *w
 				0, NULL, NULL, pass_user, &reading);
 }
 
-/* "time >= (SELECT max(time) FROM interactions) - horizon", with the horizon as parameter. */
+/*
+ * "time >= (SELECT max(time) FROM interactions) - horizon", with the horizon as parameter; from
+ * the cut of the graph on where it has one.
+ */
 static char *
 horizon_condition(const GraphDefinition *graph, int parameter)
 {
 	const char *column = quote_identifier(graph->time_column);
 	Oid			relation = source_relation(graph->interactions, graph->apply_row_security);
+	const char *cut = graph_cut(graph);
 
+	if (graph->has_until)
+		return psprintf(" AND %s OPERATOR(pg_catalog.>=) %s AND %s OPERATOR(pg_catalog.<) "
+						"(%s OPERATOR(pg_catalog.+) $%d::pg_catalog.interval)", column, cut, column, cut, parameter);
 	return psprintf(" AND %s OPERATOR(pg_catalog.>=) ((SELECT pg_catalog.max(%s) FROM %s) "
 					"OPERATOR(pg_catalog.-) $%d::pg_catalog.interval)",
 					column, column, relation_qualified_name(relation), parameter);
@@ -186,6 +193,7 @@ void
 target_interactions_read(const GraphDefinition *graph, const char *select, int n_objects, char **objects,
 						 const char *horizon, RowFunction function, void *argument)
 {
+	GraphDefinition after = graph_definition_after(graph);
 	char	   *condition;
 	char	   *query;
 	Oid		   *types;
@@ -194,11 +202,13 @@ target_interactions_read(const GraphDefinition *graph, const char *select, int n
 
 	/* the query's own parameters come first: ask for their number before naming ours, and
 	 * let it check that the columns have the types of the graph's keys still */
-	graph_interactions_query(graph, NULL, &n, &types, &values);
+	if (horizon == NULL || !graph->has_until)
+		after = *graph;
+	graph_interactions_query(&after, NULL, &n, &types, &values);
 	condition = psprintf("%s OPERATOR(pg_catalog.=) ANY ($%d)", quote_identifier(graph->object_column), n + 1);
 	if (horizon != NULL)
 		condition = psprintf("%s%s", condition, horizon_condition(graph, n + 2));
-	query = graph_filtered_query(graph, select, condition, &n, &types, &values);
+	query = graph_filtered_query(&after, select, condition, &n, &types, &values);
 
 	types[n] = get_array_type(graph->object_key_type);
 	values[n++] = target_object_array(graph, n_objects, objects);

@@ -37,6 +37,14 @@ typedef struct Drawing
 	int64	   *rows;			/* positives, then negatives */
 } Drawing;
 
+/* True when members are told by what they did after the graph's cut; see target_training.c. */
+static bool
+is_future(const Drawing *drawing)
+{
+	return drawing->users->members.graph->has_until && drawing->definition->horizon != NULL &&
+		drawing->definition->seeds == NULL;
+}
+
 /* True when the graph's training has not seen what makes this user a positive; seeds that are
  * not told by an object have no edge to be seen. */
 static bool
@@ -44,7 +52,7 @@ is_unseen(const Drawing *drawing, const KeptUser *user)
 {
 	const GraphRun *run = drawing->users->run;
 
-	if (!drawing->has_object)
+	if (!drawing->has_object || is_future(drawing))
 		return true;
 	if (drawing->shields)
 		return user->shielded;
@@ -90,7 +98,7 @@ enough_shielded(const Drawing *drawing)
 	const TargetUsers *users = drawing->users;
 	int64		negatives = 0;
 
-	if (!drawing->shields || !drawing->has_object || drawing->unseen < TARGET_ENOUGH_UNSEEN)
+	if (!drawing->shields || !drawing->has_object || is_future(drawing) || drawing->unseen < TARGET_ENOUGH_UNSEEN)
 		return false;
 	for (int64 i = 0; i < users->n_drawn && negatives < drawing->unseen; i++)
 	{

@@ -59,6 +59,8 @@ keep_graph_run(void *argument, Datum *values, bool *nulls)
 	run->offset = nulls[3] ? 0 : DatumGetFloat8(values[3]);
 	run->target_fraction = nulls[4] ? 0 : DatumGetFloat4(values[4]);
 	run->factors = nulls[5] ? 1 : DatumGetInt32(values[5]);
+	run->has_until = !nulls[7];
+	run->until = nulls[7] ? 0 : DatumGetFloat8(values[7]);
 	if (!nulls[6])
 		keep_target_objects(reading, DatumGetArrayTypeP(values[6]));
 }
@@ -70,7 +72,8 @@ static const char graph_run_query[] =
 "(result OPERATOR(pg_catalog.->>) 'target_fraction')::pg_catalog.float4, "
 "(options OPERATOR(pg_catalog.->>) 'factors')::pg_catalog.int4, "
 "CASE WHEN result OPERATOR(pg_catalog.?) 'target_objects' THEN ARRAY(SELECT "
-"pg_catalog.jsonb_array_elements_text(result OPERATOR(pg_catalog.->) 'target_objects')) END "
+"pg_catalog.jsonb_array_elements_text(result OPERATOR(pg_catalog.->) 'target_objects')) END, "
+"(result OPERATOR(pg_catalog.->>) 'until')::pg_catalog.float8 "
 "FROM behavpred.training_run WHERE run_id OPERATOR(pg_catalog.=) $1";
 
 /* See target_teacher.h. */

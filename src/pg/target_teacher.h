@@ -21,6 +21,8 @@ typedef struct GraphRun
 	double		scale;			/* of the network's calibration, at a balanced prior */
 	double		offset;
 	int			factors;
+	bool		has_until;
+	double		until;			/* the cut of the graph, when it was trained */
 	int			n_target_objects;	/* that were known then */
 	char	  **target_objects; /* ascending by bytes */
 } GraphRun;

@@ -143,6 +143,22 @@ store(TargetBatch *batch, TrainedTarget *training, const TargetVersions *version
 	training->stored = target_model_store(&record);
 }
 
+/* What happened after the cut is to be predicted, so vectors must not have seen it. */
+static void
+check_cut(const TargetBatch *batch, const TrainedTarget *training)
+{
+	const GraphDefinition *graph = batch->graph;
+
+	if (!graph->has_until || training->definition->horizon == NULL ||
+		(batch->run.has_until && batch->run.until <= graph->until))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("the vectors of graph \"%s\" have seen what target \"%s\" is to predict", graph->name, training->name),
+			 errdetail("Its users are told by what they did after the cut of the graph, which came after its training."),
+			 errhint("SELECT * FROM behavpred.train_graph(%s); then train the target.", quote_literal_cstr(graph->name))));
+}
+
 /* Sample, fit, and store: all that is the target's own, its memory in `arena`. */
 static void
 train(TargetBatch *batch, int number, Arena *arena)
@@ -151,6 +167,7 @@ train(TargetBatch *batch, int number, Arena *arena)
 	TargetOptions options = batch->arguments->options;
 	TargetVersions versions = {0};
 
+	check_cut(batch, training);
 	training->known = target_users_known(&batch->users, number);
 	training->teacher = target_teacher(batch->graph, &batch->run, &batch->objects, training->definition, arena);
 	target_sample_draw(&batch->users, number, training->definition, training->teacher.n_objects > 0, arena,
