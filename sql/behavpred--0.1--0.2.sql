@@ -2032,12 +2032,16 @@ DECLARE
   function text;
   relation regclass;
   relations bigint := 0;
+  latest timestamptz;
 BEGIN
   PERFORM behavpred.drop_capture(graph, mode <> 'none');
   IF mode = 'none' THEN
     RETURN 0;
   END IF;
-  IF mode <> 'time' THEN
+  IF mode = 'time' THEN
+    -- What is loaded tonight may be of yesterday: the latest row counts, not the clock.
+    EXECUTE format('SELECT least(max(%I)::timestamptz, now()) FROM %s', g.time_column, source) INTO latest;
+  ELSE
     -- Nobody adds a row between the look at the table and the first trigger.
     EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', source);
     SELECT format('%I.%I', n.nspname, g.graph || '_capture') INTO function
@@ -2059,7 +2063,7 @@ BEGIN
     END IF;
   END IF;
   INSERT INTO behavpred.change_capture (graph, mode, overlap, watermark)
-  VALUES (graph, mode, overlap, CASE WHEN mode = 'time' THEN now() END);
+  VALUES (graph, mode, overlap, latest);
   RETURN relations;
 END
 $$;
@@ -2138,6 +2142,43 @@ COMMENT ON FUNCTION logit(model, real[]) IS
 REVOKE EXECUTE ON FUNCTION
   train_graph(text, regclass, int, int, int, int, int, int, float8, int, float8, int, float8, bigint, int, jsonb)
 FROM PUBLIC;
+
+-- ---------------------------------------------------------------------------
+-- Refresh: vectors of new users and objects, and of those with new interactions, without a training
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION embed(graph text, neighbours anyarray, weights real[] DEFAULT NULL, as_object boolean DEFAULT false)
+RETURNS real[]
+AS 'MODULE_PATHNAME', 'behavpred_embed' LANGUAGE C STABLE;
+
+COMMENT ON FUNCTION embed(text, anyarray, real[], boolean) IS
+'The vector that a user with these objects would have, folded into the last training of the graph; nothing is stored. The user need not exist: score it by dot() with vectors of objects, or by score() with a model.
+neighbours: keys of objects, in their own type or as text[]; those that the training did not know are left out, repeats count once (with weights: together). weights: one for each, finite and >= 0; default all 1. as_object: true for the vector of an object with these users.
+Result: as many numbers as stored vectors have, NULL when the graph knows none of the neighbours.';
+
+CREATE FUNCTION refresh(graph text, users text[] DEFAULT NULL, objects text[] DEFAULT NULL,
+  OUT users_refreshed bigint, OUT users_added bigint, OUT users_removed bigint,
+  OUT objects_refreshed bigint, OUT objects_added bigint, OUT objects_removed bigint,
+  OUT left_out bigint, OUT interactions_read bigint, OUT seconds float8)
+RETURNS record
+AS 'MODULE_PATHNAME', 'behavpred_refresh' LANGUAGE C VOLATILE;
+
+COMMENT ON FUNCTION refresh(text, text[], text[]) IS
+'Write the vectors of these users and objects anew from all their interactions as they are now, folded into the last training, objects first. For the owner of the graph and who was granted train.
+users, objects: keys as text, each once; NULL means none.
+Result: vectors written, and of them those of nodes that had none; vectors removed because their node has no interaction any more; nodes left out because none of their neighbours has a vector; rows of interactions read; seconds.';
+
+REVOKE EXECUTE ON FUNCTION refresh(text, text[], text[]) FROM PUBLIC;
+
+CREATE PROCEDURE run_refresh(graph text, max_seconds float8 DEFAULT NULL, batch int DEFAULT 10000)
+AS 'MODULE_PATHNAME', 'behavpred_run_refresh' LANGUAGE C;
+
+COMMENT ON PROCEDURE run_refresh(text, float8, int) IS
+'Empty the queue of changes that capture_changes() fills, oldest first: users get their vectors anew, new objects get their first, users without an interaction lose theirs. Objects that have a vector keep it until the next training. Each batch is a transaction of its own; what is not done when max_seconds have passed, or after an error, stays in the queue. Several may run at a time, also beside a training. Not inside a transaction block or a function.
+max_seconds: from 0 on, default until the queue is empty. batch: about how many users in a transaction, 100 to 1000000, default 10000; ten times as many when no index begins with the user column, because each batch is then a scan of the interactions.
+Result: a notice with what was done and how interactions were read.';
+
+REVOKE EXECUTE ON PROCEDURE run_refresh(text, float8, int) FROM PUBLIC;
 
 -- ---------------------------------------------------------------------------
 -- Who may do what

@@ -311,12 +311,16 @@ DECLARE
   function text;
   relation regclass;
   relations bigint := 0;
+  latest timestamptz;
 BEGIN
   PERFORM behavpred.drop_capture(graph, mode <> 'none');
   IF mode = 'none' THEN
     RETURN 0;
   END IF;
-  IF mode <> 'time' THEN
+  IF mode = 'time' THEN
+    -- What is loaded tonight may be of yesterday: the latest row counts, not the clock.
+    EXECUTE format('SELECT least(max(%I)::timestamptz, now()) FROM %s', g.time_column, source) INTO latest;
+  ELSE
     -- Nobody adds a row between the look at the table and the first trigger.
     EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', source);
     SELECT format('%I.%I', n.nspname, g.graph || '_capture') INTO function
@@ -338,7 +342,7 @@ BEGIN
     END IF;
   END IF;
   INSERT INTO behavpred.change_capture (graph, mode, overlap, watermark)
-  VALUES (graph, mode, overlap, CASE WHEN mode = 'time' THEN now() END);
+  VALUES (graph, mode, overlap, latest);
   RETURN relations;
 END
 $$;

@@ -14,11 +14,13 @@
 
 typedef struct Activity
 {
-	const Graph *graph;
+	const Graph *graph;			/* NULL: the degrees follow from ... */
+	const int64_t *offsets;		/* ... these */
+	int32_t		n_users;
 	int			width;
 	float	   *vectors;
 	int			drawn;			/* objects */
-	float	   *objects;		/* drawn x width */
+	const float *objects;		/* drawn x width */
 	float	   *panels;			/* workers x (PANEL_USERS x drawn) */
 } Activity;
 
@@ -42,13 +44,20 @@ log_sum_exp(const float *scores, int n)
 	return highest + log(sum);
 }
 
+/* The degree that an activity is about. */
+static int64_t
+degree_of(const Activity *a, int32_t user)
+{
+	return a->graph != NULL ? graph_predicted_degree(a->graph, user) : a->offsets[user + 1] - a->offsets[user];
+}
+
 /* Shard function: some users.  The products leave out the last number, which is being made. */
 static void
 fill_users(void *argument, int64_t shard, int worker)
 {
 	const Activity *a = argument;
 	int64_t		first = shard * PANEL_USERS;
-	int64_t		left = a->graph->n_users - first;
+	int64_t		left = a->n_users - first;
 	int			n = left < PANEL_USERS ? (int) left : PANEL_USERS;
 	float	   *scores = a->panels + (size_t) worker * PANEL_USERS * a->drawn;
 
@@ -56,36 +65,32 @@ fill_users(void *argument, int64_t shard, int worker)
 				1, a->vectors + first * a->width, a->width, a->objects, a->width, 0, scores, a->drawn);
 	for (int i = 0; i < n; i++)
 		a->vectors[(first + i + 1) * a->width - 1] =
-			(float) (log1p((double) graph_predicted_degree(a->graph, (int32_t) (first + i))) -
+			(float) (log1p((double) degree_of(a, (int32_t) (first + i))) -
 					 log_sum_exp(scores + (size_t) i * a->drawn, a->drawn));
 }
 
 /* Copy the drawn objects' vectors side by side. */
 static void
-draw_objects(const Activity *a, uint64_t seed)
+draw_objects(const Graph *graph, uint64_t seed, const float *vectors, int width, int drawn, float *objects)
 {
-	int32_t		n_objects = a->graph->n_objects;
-
-	for (int i = 0; i < a->drawn; i++)
+	for (int i = 0; i < drawn; i++)
 	{
-		size_t		node = (size_t) a->graph->n_users +
-			random_place(seed, RANDOM_CALIBRATION, n_objects, i);
+		size_t		node = (size_t) graph->n_users + random_place(seed, RANDOM_CALIBRATION, graph->n_objects, i);
 
-		memcpy(a->objects + (size_t) i * a->width, a->vectors + node * a->width, a->width * sizeof(float));
+		memcpy(objects + (size_t) i * width, vectors + node * width, width * sizeof(float));
 	}
 }
 
 /* Only differences between users matter; near 0 the number hardly bends a cosine. */
 static void
-centre(const Activity *a)
+centre(int32_t n_users, float *vectors, int width)
 {
 	double		sum = 0;
-	int32_t		n_users = a->graph->n_users;
 
 	for (int64_t u = 0; u < n_users; u++)
-		sum += a->vectors[(u + 1) * a->width - 1];
+		sum += vectors[(u + 1) * width - 1];
 	for (int64_t u = 0; u < n_users; u++)
-		a->vectors[(u + 1) * a->width - 1] -= (float) (sum / n_users);
+		vectors[(u + 1) * width - 1] -= (float) (sum / n_users);
 }
 
 size_t
@@ -94,22 +99,46 @@ activity_scratch_bytes(int64_t n_objects, int width, int threads)
 	return sizeof(float) * drawn_objects(n_objects) * ((size_t) width + (size_t) threads * PANEL_USERS);
 }
 
-CoreStatus
-activity_fill(Core *core, const Graph *graph, uint64_t seed, float *vectors, int width)
+/* The activities of all users of `a`. */
+static CoreStatus
+measure(Core *core, Activity *a)
 {
-	Activity	a = {.graph = graph, .width = width, .vectors = vectors, .drawn = drawn_objects(graph->n_objects)};
 	size_t		workers = core->threads > 1 ? (size_t) core->threads : 1;
 	Arena		scratch;
 
 	arena_open(&scratch, core);
-	a.objects = arena_floats(&scratch, (size_t) a.drawn * width);
-	a.panels = arena_floats(&scratch, workers * PANEL_USERS * a.drawn);
+	a->panels = arena_floats(&scratch, workers * PANEL_USERS * a->drawn);
+	if (core->status == CORE_OK)
+		core_parallel(core, ((int64_t) a->n_users + PANEL_USERS - 1) / PANEL_USERS, fill_users, a);
+	arena_close(&scratch);
+	return core->status;
+}
+
+CoreStatus
+activity_measure(Core *core, int32_t n_objects, const float *objects, int32_t n_users, const int64_t *offsets,
+				 float *vectors, int width)
+{
+	Activity	a = {.offsets = offsets, .n_users = n_users, .width = width, .vectors = vectors,
+	.drawn = n_objects, .objects = objects};
+
+	return measure(core, &a);
+}
+
+CoreStatus
+activity_fill(Core *core, const Graph *graph, uint64_t seed, float *vectors, int width)
+{
+	int			drawn = drawn_objects(graph->n_objects);
+	Activity	a = {.graph = graph, .n_users = graph->n_users, .width = width, .vectors = vectors, .drawn = drawn};
+	float	   *objects;
+	Arena		scratch;
+
+	arena_open(&scratch, core);
+	a.objects = objects = arena_floats(&scratch, (size_t) drawn * width);
 	if (core->status == CORE_OK)
 	{
-		draw_objects(&a, seed);
-		if (core_parallel(core, ((int64_t) graph->n_users + PANEL_USERS - 1) / PANEL_USERS, fill_users,
-						  &a) == CORE_OK)
-			centre(&a);
+		draw_objects(graph, seed, vectors, width, drawn, objects);
+		if (measure(core, &a) == CORE_OK)
+			centre(graph->n_users, vectors, width);
 	}
 	arena_close(&scratch);
 	return core->status;

@@ -24,6 +24,13 @@
  */
 extern CoreStatus activity_fill(Core *core, const Graph *graph, uint64_t seed, float *vectors, int width);
 
+/*
+ * Fill in the last of the `width` numbers of `n_users` vectors, not centred, Z over the vectors of
+ * n_objects objects.  offsets[i + 1] - offsets[i] is the degree of user i.
+ */
+extern CoreStatus activity_measure(Core *core, int32_t n_objects, const float *objects,
+								   int32_t n_users, const int64_t *offsets, float *vectors, int width);
+
 /* Bytes that activity_fill() takes for a while. */
 extern size_t activity_scratch_bytes(int64_t n_objects, int width, int threads);
 

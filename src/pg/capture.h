@@ -7,6 +7,8 @@
 
 #include "postgres.h"
 
+#include "pg/graph_definition.h"
+
 /* End the capture of a graph that is dropped: triggers and queue. */
 extern void capture_drop(const char *graph);
 
@@ -16,5 +18,11 @@ extern void capture_drop(const char *graph);
  */
 extern char *capture_snapshot(void);
 extern void capture_forget(const char *graph, const char *snapshot);
+
+/*
+ * Of a graph that is captured by time: queue the nodes of interactions since the last time, less the overlap.
+ * For other graphs nothing is done.
+ */
+extern void capture_by_time(const GraphDefinition *definition);
 
 #endif

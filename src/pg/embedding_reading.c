@@ -93,28 +93,48 @@ keep_embedding(void *argument, Datum *values, bool *nulls)
 	stored->degrees[number] = DatumGetInt32(values[2]);
 }
 
+/* See embedding_reading.h. */
+StoredEmbeddings *
+embeddings_open(Arena *arena, Dictionary *keys)
+{
+	StoredEmbeddings *stored = palloc0(sizeof(StoredEmbeddings));
+
+	stored->arena = arena;
+	stored->keys = keys;
+	return stored;
+}
+
+/* See embedding_reading.h. */
+void
+embeddings_read_some(StoredEmbeddings *stored, const GraphDefinition *definition, bool of_objects,
+					 bool only_known, const char *clause, int n, Oid *types, Datum *values)
+{
+	const char *key_column = of_objects ? definition->object_column : definition->user_column;
+	EmbeddingReading reading = {.definition = definition, .only_known = only_known, .stored = stored};
+	Oid			relation = relation_from_text(of_objects ? definition->object_embeddings :
+											  definition->user_embeddings);
+
+	reading.key_type = source_key_column(relation, key_column, "the graph");
+	read_rows(psprintf("SELECT %s, embedding, degree FROM %s%s", quote_identifier(key_column),
+					   relation_qualified_name(relation), clause),
+			  n, types, values, NULL, keep_embedding, &reading);
+	if (stored->width > 0)
+		reserve_rows(&reading, stored->keys->count);
+}
+
 /* Read the embeddings of users or objects; see embedding_reading.h. */
 StoredEmbeddings *
 embeddings_read(Arena *arena, const GraphDefinition *definition, bool of_objects, Dictionary *keys,
 				bool only_known)
 {
-	const char *table = of_objects ? definition->object_embeddings : definition->user_embeddings;
-	const char *key_column = of_objects ? definition->object_column : definition->user_column;
-	EmbeddingReading reading = {.definition = definition, .only_known = only_known};
-	Oid			relation = relation_from_text(table);
+	StoredEmbeddings *stored = embeddings_open(arena, keys);
 
-	reading.stored = palloc0(sizeof(StoredEmbeddings));
-	reading.stored->arena = arena;
-	reading.stored->keys = keys;
-	reading.key_type = source_key_column(relation, key_column, "the graph");
-	read_rows(psprintf("SELECT %s, embedding, degree FROM %s", quote_identifier(key_column),
-					   relation_qualified_name(relation)),
-			  0, NULL, NULL, NULL, keep_embedding, &reading);
-	if (reading.stored->width == 0)
+	embeddings_read_some(stored, definition, of_objects, only_known, "", 0, NULL, NULL);
+	if (stored->width == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_NO_DATA_FOUND),
-				 errmsg("%s has no embedding that is asked for", table),
+				 errmsg("%s has no embedding that is asked for",
+						of_objects ? definition->object_embeddings : definition->user_embeddings),
 				 errhint("SELECT * FROM behavpred.train_graph(%s);", quote_literal_cstr(definition->name))));
-	reserve_rows(&reading, keys->count);
-	return reading.stored;
+	return stored;
 }

@@ -28,4 +28,12 @@ typedef struct StoredEmbeddings
 extern StoredEmbeddings *embeddings_read(Arena *arena, const GraphDefinition *definition, bool of_objects,
 										 Dictionary *keys, bool only_known);
 
+/*
+ * The same in parts: rows that `clause` chooses, which stands behind the name of the table and may
+ * have parameters, are added to what is there.  The width stays 0 until a row is found.
+ */
+extern StoredEmbeddings *embeddings_open(Arena *arena, Dictionary *keys);
+extern void embeddings_read_some(StoredEmbeddings *stored, const GraphDefinition *definition, bool of_objects,
+								 bool only_known, const char *clause, int n, Oid *types, Datum *values);
+
 #endif

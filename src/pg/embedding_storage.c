@@ -368,18 +368,26 @@ insert_batches(const EmbeddingRows *rows)
 	}
 }
 
-/* Replace all rows; see embedding_storage.h. */
+/* See embedding_storage.h. */
 void
-embedding_table_fill(const char *table, const char *key_column, Oid key_type,
-					 const Dictionary *keys, const float *vectors, int width, const int32 *degrees)
+embedding_table_add(const char *table, const char *key_column, Oid key_type,
+					const Dictionary *keys, const float *vectors, int width, const int32 *degrees)
 {
 	EmbeddingRows rows = {table, key_column, key_type, keys, vectors, width, degrees};
 
-	write_command(psprintf("DELETE FROM %s", table));
 	SPI_connect();
 	if (relation_is_distributed(relation_from_text(table)))
 		embedding_rows_send(&rows);
 	else
 		insert_batches(&rows);
 	SPI_finish();
+}
+
+/* Replace all rows; see embedding_storage.h. */
+void
+embedding_table_fill(const char *table, const char *key_column, Oid key_type,
+					 const Dictionary *keys, const float *vectors, int width, const int32 *degrees)
+{
+	write_command(psprintf("DELETE FROM %s", table));
+	embedding_table_add(table, key_column, key_type, keys, vectors, width, degrees);
 }

@@ -45,6 +45,11 @@ extern void embedding_table_fill(const char *table, const char *key_column, Oid 
 								 const Dictionary *keys, const float *vectors, int width,
 								 const int32 *degrees);
 
+/* Add rows, whose keys must not be there. */
+extern void embedding_table_add(const char *table, const char *key_column, Oid key_type,
+								const Dictionary *keys, const float *vectors, int width,
+								const int32 *degrees);
+
 /* A real[] of `width` numbers. */
 extern ArrayType *embedding_to_array(const float *vector, int width);
 

@@ -152,6 +152,17 @@ encoder_arguments_read(FunctionCallInfo fcinfo, Core *core, const GraphDefinitio
 	bridge_check(core, "training graph \"%s\"", definition->name);
 }
 
+/* See encoder_arguments.h. */
+void
+encoder_options_read(Jsonb *recorded, EncoderOptions *options)
+{
+	Option		table[MOST_OPTIONS] = {{0}};
+	int			n = argument_options(options, table);
+
+	json_options(options, table + n);
+	options_read(recorded, table);
+}
+
 /* One option as a member of a JSON object. */
 static void
 record_option(JsonText *json, const Option *option)

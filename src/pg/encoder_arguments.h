@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "fmgr.h"
+#include "utils/jsonb.h"
 
 #include "core/encoder.h"
 #include "pg/graph_definition.h"
@@ -26,6 +27,9 @@ enum
  */
 extern void encoder_arguments_read(FunctionCallInfo fcinfo, Core *core, const GraphDefinition *definition,
 								   const Graph *graph, EncoderOptions *options);
+
+/* The options that a training was recorded with; those that it did not have yet stay as they are. */
+extern void encoder_options_read(Jsonb *recorded, EncoderOptions *options);
 
 /* All options as a JSON object. */
 extern char *encoder_options_json(EncoderOptions *options);

@@ -23,6 +23,8 @@
 #define GRAPH_CLASS 0x62706772	/* "bpgr" */
 #define TARGET_CLASS 0x62707467	/* "bptg" */
 #define USE_CLASS 0x62707573	/* "bpus": targets of a graph are worked on */
+#define VECTORS_CLASS 0x62707663	/* "bpvc" */
+#define WRITE_CLASS 0x62707772	/* "bpwr" */
 #define TWO_KEYS 2				/* how pg_locks marks advisory locks with two keys */
 
 /* Who holds a lock. */
@@ -196,6 +198,36 @@ graph_lock_for_drop(const GraphDefinition *definition)
 {
 	graph_lock(definition);
 	take_lock(USE_CLASS, ExclusiveLock, &held_words, definition->name, false);
+}
+
+/* Take a lock, waiting for it. */
+static void
+wait_for_lock(int class, LOCKMODE mode, const char *name)
+{
+	LOCKTAG		tag = lock_tag(class, name);
+
+	LockAcquire(&tag, mode, false, false);
+}
+
+/* See graph_lock.h. */
+void
+graph_hold_vectors(const char *graph)
+{
+	wait_for_lock(VECTORS_CLASS, ShareLock, graph);
+}
+
+/* See graph_lock.h. */
+void
+graph_replace_vectors(const char *graph)
+{
+	wait_for_lock(VECTORS_CLASS, ExclusiveLock, graph);
+}
+
+/* See graph_lock.h. */
+void
+graph_write_vectors(const char *graph)
+{
+	wait_for_lock(WRITE_CLASS, ExclusiveLock, graph);
 }
 
 /* See graph_lock.h. */

@@ -33,6 +33,15 @@ extern void graph_hold(const GraphDefinition *definition);
 /* The lock, when nobody else keeps it from being dropped. */
 extern void graph_lock_for_drop(const GraphDefinition *definition);
 
+/*
+ * Until the end of the transaction, waiting for whoever is in the way: nobody replaces the vectors of the
+ * graph, which many can ask for at a time; to replace them, which a training asks for when it comes to store
+ * its own; to be the only one who writes some of them.
+ */
+extern void graph_hold_vectors(const char *graph);
+extern void graph_replace_vectors(const char *graph);
+extern void graph_write_vectors(const char *graph);
+
 /* The lock of a target. */
 extern void target_lock(const TargetDefinition *definition);
 

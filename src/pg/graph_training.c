@@ -154,6 +154,7 @@ graph_training_store(Training *training)
 	int32		n_users = loaded->graph.n_users;
 	int			width = training->result.width;
 
+	graph_replace_vectors(definition->name);
 	succession_measure(training);
 	embedding_table_fill(training->user_table, definition->user_column, definition->user_key_type,
 						 &loaded->users, training->result.vectors, width,
