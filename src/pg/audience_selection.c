@@ -109,6 +109,7 @@ typedef struct Scoring
 	const AudienceRequest *request;
 	Audience   *audience;
 	Dictionary	known;
+	bool		any;			/* has any candidate come? */
 	int64		candidates;		/* not left out */
 	int			n;				/* in the panel */
 	float	   *vectors;
@@ -185,6 +186,7 @@ take_candidate(void *argument, Datum *values, bool *nulls)
 
 	if (nulls[0] || nulls[1])
 		return;
+	scoring->any = true;
 	key = key_from_datum(scoring->audience->key_type, values[0]);
 	if (scoring->request->exclude_known && dictionary_find(&scoring->known, &key) >= 0)
 		return;
@@ -259,6 +261,8 @@ audience_select(const AudienceRequest *request, Audience *audience)
 	source_read(audience->graph->apply_row_security, target_candidates_query(audience->graph, request->candidates),
 				0, NULL, NULL, take_candidate, &scoring);
 	score_panel(&scoring);
+	if (request->candidates != NULL && !scoring.any)
+		warn_no_candidate(audience->graph, request->candidates);
 	selection_finish(&audience->selection, audience_limit(request, scoring.candidates));
 }
 

@@ -215,6 +215,8 @@ select_group(AudienceGroup *group, int threads)
 	source_read(group->graph->apply_row_security, target_candidates_query(group->graph, group->candidates),
 				0, NULL, NULL, take_candidate, group);
 	rank_panel(group);
+	if (group->candidates != NULL && group->keys.count == 0)
+		warn_no_candidate(group->graph, group->candidates);
 	core_start_workers(group->core);
 	top_users_finish(&group->top);
 	core_stop_workers(group->core);

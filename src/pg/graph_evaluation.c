@@ -16,6 +16,7 @@
 #include "utils/timestamp.h"
 
 #include "core/graph.h"
+#include "pg/arguments.h"
 #include "pg/bridge.h"
 #include "pg/embedding_reading.h"
 #include "pg/keys.h"
@@ -305,27 +306,12 @@ evaluation_result(FunctionCallInfo fcinfo, const Evaluation *evaluation, Timesta
 	return result_record(fcinfo, values, nulls);
 }
 
-/* k, within its range. */
-static int
-k_argument(FunctionCallInfo fcinfo)
-{
-	int			k = PG_ARGISNULL(ARG_K) ? 0 : PG_GETARG_INT32(ARG_K);
-
-	if (k < 1 || k > LARGEST_K)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("k is %s", PG_ARGISNULL(ARG_K) ? "NULL" : psprintf("%d", k)),
-				 errdetail("The range is 1 to %d.", LARGEST_K),
-				 errhint("Leave it out for 20.")));
-	return k;
-}
-
 /* evaluate_graph(graph, held_out, k, threads) */
 Datum
 behavpred_evaluate_graph(PG_FUNCTION_ARGS)
 {
 	TimestampTz started_at = GetCurrentTimestamp();
-	Evaluation	evaluation = {.k = k_argument(fcinfo)};
+	Evaluation	evaluation = {.k = k_argument(fcinfo, ARG_K, LARGEST_K, "Leave it out for 20.")};
 	char	   *name;
 	Datum		result;
 

@@ -8,6 +8,7 @@
 #include "utils/builtins.h"
 
 #include "core/vectors.h"
+#include "pg/arguments.h"
 #include "pg/bridge.h"
 #include "pg/embedding_lookup.h"
 #include "pg/embedding_storage.h"
@@ -78,30 +79,18 @@ rank_objects(Recommendation *recommendation, int k)
 	selection_finish(&recommendation->selection, k);
 }
 
-static void
-check_k(int k)
-{
-	if (k < 1 || k > MOST_OBJECTS)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("k is %d", k),
-				 errdetail("It must be from 1 to %d.", MOST_OBJECTS),
-				 errhint("SELECT * FROM behavpred.recommend('shop', 42, k => 10);")));
-}
-
 /* recommend(graph, user, k, exclude_seen): no rows for a user that the graph does not know. */
 Datum
 behavpred_recommend(PG_FUNCTION_ARGS)
 {
 	Recommendation recommendation = {0};
-	int			k = PG_GETARG_INT32(2);
+	int			k = k_argument(fcinfo, 2, MOST_OBJECTS, "Leave it out for 10.");
 	bool		exclude_seen = PG_GETARG_BOOL(3);
 	GraphDefinition *graph;
 	ArrayType  *vector;
 	Datum		user;
 	char	   *name;
 
-	check_k(k);
 	name = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	if (exclude_seen)
 		graph_definition_for(name, PRIVILEGE_READ);	/* it reads the sources */

@@ -15,8 +15,10 @@
 
 #include "core/graph.h"
 #include "core/vectors.h"
+#include "pg/arguments.h"
 #include "pg/bridge.h"
 #include "pg/embedding_reading.h"
+#include "pg/key_reading.h"
 #include "pg/keys.h"
 #include "pg/result_rows.h"
 #include "pg/target_definition.h"
@@ -61,20 +63,6 @@ check_core(const Recommending *recommending)
 
 /* ---- reading ----------------------------------------------------------------------------- */
 
-/* Row function: the key of a node. */
-static void
-keep_key(void *argument, Datum *values, bool *nulls)
-{
-	Nodes	   *nodes = argument;
-	Key			key;
-
-	if (nulls[0])
-		return;
-	key = key_from_datum(nodes->key_type, values[0]);
-	dictionary_add(&nodes->keys, &key);
-	bridge_check(nodes->keys.arena->core, "reading keys");
-}
-
 /* Refuse vectors that no training wrote. */
 static void
 check_vectors(const Recommending *recommending, const StoredEmbeddings *stored)
@@ -106,17 +94,19 @@ static void
 read_nodes(Recommending *recommending, Nodes *nodes, bool of_objects, const char *users)
 {
 	const GraphDefinition *graph = recommending->graph;
+	KeyReading	reading = {.keys = &nodes->keys};
 	const char *column = of_objects ? graph->object_column : graph->user_column;
 	Oid			table = relation_from_text(of_objects ? graph->object_embeddings : graph->user_embeddings);
 
-	nodes->key_type = source_key_column(table, column, "the graph");
+	nodes->key_type = reading.key_type = source_key_column(table, column, "the graph");
 	dictionary_open(&nodes->keys, &recommending->arena, key_kind(nodes->key_type));
 	check_core(recommending);
 	if (users != NULL)
-		source_read(graph->apply_row_security, target_candidates_query(graph, users), 0, NULL, NULL, keep_key, nodes);
+		source_read(graph->apply_row_security, target_candidates_query(graph, users), 0, NULL, NULL, take_key,
+					&reading);
 	else
 		read_rows(psprintf("SELECT %s FROM %s", quote_identifier(column), relation_qualified_name(table)),
-				  0, NULL, NULL, NULL, keep_key, nodes);
+				  0, NULL, NULL, NULL, take_key, &reading);
 	if (nodes->keys.count > 0)
 		read_vectors(recommending, nodes, of_objects);
 }
@@ -244,35 +234,21 @@ check_widths(const Recommending *recommending)
 				 errhint("SELECT * FROM behavpred.train_graph(%s);", quote_literal_cstr(recommending->graph->name))));
 }
 
-/* k, within its range. */
-static int
-k_argument(FunctionCallInfo fcinfo)
+/* recommend_all(graph, k, exclude_seen, users, threads) */
+Datum
+behavpred_recommend_all(PG_FUNCTION_ARGS)
 {
-	int			k = PG_ARGISNULL(ARG_K) ? 0 : PG_GETARG_INT32(ARG_K);
+	Recommending recommending = {.k = k_argument(fcinfo, ARG_K, LARGEST_K, "Leave it out for 10.")};
+	char	   *name;
+	bool		exclude_seen = PG_ARGISNULL(ARG_EXCLUDE_SEEN) || PG_GETARG_BOOL(ARG_EXCLUDE_SEEN);
+	ResultRows	rows = result_rows_open(fcinfo);
 
 	if (PG_ARGISNULL(ARG_GRAPH))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("graph must not be NULL"),
 				 errhint("SELECT * FROM behavpred.recommend_all('shop', k => 10);")));
-	if (k < 1 || k > LARGEST_K)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("k is %s", PG_ARGISNULL(ARG_K) ? "NULL" : psprintf("%d", k)),
-				 errdetail("It must be from 1 to %d.", LARGEST_K),
-				 errhint("Leave it out for 10.")));
-	return k;
-}
-
-/* recommend_all(graph, k, exclude_seen, users, threads) */
-Datum
-behavpred_recommend_all(PG_FUNCTION_ARGS)
-{
-	Recommending recommending = {.k = k_argument(fcinfo)};
-	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(ARG_GRAPH));
-	bool		exclude_seen = PG_ARGISNULL(ARG_EXCLUDE_SEEN) || PG_GETARG_BOOL(ARG_EXCLUDE_SEEN);
-	ResultRows	rows = result_rows_open(fcinfo);
-
+	name = text_to_cstring(PG_GETARG_TEXT_PP(ARG_GRAPH));
 	if (exclude_seen)
 		graph_definition_for(name, PRIVILEGE_READ);	/* it reads the sources */
 	recommending.graph = graph_definition_trained(name);

@@ -13,6 +13,7 @@
 #include "utils/builtins.h"
 
 #include "core/vectors.h"
+#include "pg/arguments.h"
 #include "pg/bridge.h"
 #include "pg/embedding_lookup.h"
 #include "pg/embedding_storage.h"
@@ -88,7 +89,7 @@ compare_all(Comparing *comparing, Arena *arena, bool of_objects, int k)
 static Datum
 similar_nodes(FunctionCallInfo fcinfo, bool of_objects)
 {
-	int			k = PG_GETARG_INT32(2);
+	int			k = k_argument(fcinfo, 2, MOST_SIMILAR, "Leave it out for 10.");
 	Comparing	comparing = {0};
 	ArrayType  *vector;
 	Datum		node;
@@ -96,12 +97,6 @@ similar_nodes(FunctionCallInfo fcinfo, bool of_objects)
 	Arena		arena;
 	int			width;
 
-	if (k < 1 || k > MOST_SIMILAR)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("k is %d", k),
-				 errdetail("It must be from 1 to %d.", MOST_SIMILAR),
-				 errhint("Leave it out for 10.")));
 	comparing.graph = graph_definition_trained(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	node = node_argument(fcinfo, 1, comparing.graph, of_objects);
 	core = bridge_open(1);

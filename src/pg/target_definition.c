@@ -257,3 +257,15 @@ target_candidates_query(const GraphDefinition *graph, const char *candidates)
 		query = psprintf("%s WHERE %s", query, target_candidates_condition(graph, candidates));
 	return query;
 }
+
+/* See target_definition.h. */
+void
+warn_no_candidate(const GraphDefinition *graph, const char *candidates)
+{
+	ereport(WARNING,
+			(errcode(ERRCODE_NO_DATA),
+			 errmsg("%s has no user whom graph \"%s\" knows", candidates, graph->name),
+			 errdetail("Nobody can be chosen: candidates are users who have an embedding."),
+			 errhint("If they came after the graph's training: SELECT * FROM behavpred.train_graph(%s);",
+					 quote_literal_cstr(graph->name))));
+}

@@ -66,6 +66,9 @@ extern void target_interactions_read(const GraphDefinition *graph, const char *s
  */
 extern char *target_candidates_query(const GraphDefinition *graph, const char *candidates);
 
+/* WARNING: that query found nobody, so nobody can be chosen. */
+extern void warn_no_candidate(const GraphDefinition *graph, const char *candidates);
+
 /* The same restriction as a condition on the user column. */
 extern char *target_candidates_condition(const GraphDefinition *graph, const char *candidates);
 

@@ -66,10 +66,23 @@ SELECT * FROM behavpred.train_target('no_seeds');
 CREATE TABLE bad_strangers AS SELECT u AS user_id FROM generate_series(1001, 1050) u;
 SELECT behavpred.create_target('strangers', 'bad_graph', seeds => 'bad_strangers');
 SELECT * FROM behavpred.train_target('strangers');
+SELECT behavpred.create_target('no_candidates', 'bad_graph', object => '1', candidates => 'bad_strangers');
+SELECT * FROM behavpred.train_target('no_candidates');
 SELECT behavpred.create_target('no_negatives', 'bad_graph', object => '1', negatives => 'bad_users');
 SELECT * FROM behavpred.train_target('no_negatives');
 SELECT behavpred.create_target('some', 'bad_graph', object => '29');
 SELECT deployed FROM behavpred.train_target('some');
+
+-- features that are the same for everybody tell nothing, and do no harm
+CREATE TABLE bad_features AS SELECT u AS user_id, 5 AS age, 'se'::text AS country FROM generate_series(1, 300) u;
+SELECT users_found FROM behavpred.create_graph('equal_graph', 'bad_events', users => 'bad_features', user_features => '{age,country}');
+SELECT behavpred.create_target('equal', 'equal_graph', object => '1');
+SELECT epochs_run FROM behavpred.train_graph('equal_graph', dimension => 8, factors => 2, epochs => 1);
+SET client_min_messages = error;
+SELECT auc BETWEEN 0 AND 1 AS auc, log_loss > 0 AS log_loss FROM behavpred.train_target('equal');
+SET client_min_messages = warning;
+SELECT behavpred.predict('equal', 1) BETWEEN 0 AND 1 AS predicts;
+SELECT behavpred.drop_graph('equal_graph');
 
 -- a transaction that may not write is told so before the work
 BEGIN READ ONLY;
@@ -121,4 +134,4 @@ DROP TABLE bad_events;
 SELECT * FROM behavpred.train_target('t');
 SELECT behavpred.drop_target('tt');
 SELECT behavpred.drop_graph('bad_graph');
-DROP TABLE bad_two_columns, bad_text_users, bad_strangers;
+DROP TABLE bad_two_columns, bad_text_users, bad_strangers, bad_features;

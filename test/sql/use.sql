@@ -202,6 +202,15 @@ SELECT * FROM behavpred.audience('use_target', candidates => 'no_users');
 SELECT * FROM behavpred.audience('use_target', candidates => 'other_keys');
 SELECT * FROM behavpred.audience('use_target', candidates => 'no_rows');
 SELECT * FROM behavpred.audience('use_target', candidates => 'no_users', size => -5);
+-- Candidates whom the graph does not know: nobody, and said so; of many only those it knows.
+CREATE TABLE nobody_known AS SELECT u AS user_id FROM generate_series(50001, 50100) u;
+SET client_min_messages = warning;
+SELECT count(*) FROM behavpred.audience('use_target', candidates => 'nobody_known');
+SELECT count(*) FROM behavpred.audiences('{use_target}', candidates => 'nobody_known');
+SELECT count(*) FROM behavpred.audience_curve('use_target', candidates => 'nobody_known');
+SET client_min_messages = error;
+INSERT INTO nobody_known VALUES (1), (2), (3);
+SELECT count(*) FROM behavpred.audience('use_target', size => 1000, candidates => 'nobody_known', exclude_known => false);
 -- Vectors that were spoilt by hand.
 BEGIN;
 UPDATE use_graph_user_embedding SET embedding[2] = 'NaN' WHERE user_id = 9;
