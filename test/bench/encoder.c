@@ -108,6 +108,7 @@ main(int argc, char **argv)
 	int			threads = 2;
 	double		start = wall_seconds();
 	double		loaded;
+	double		busy;
 
 	if (argc < 3)
 	{
@@ -134,10 +135,11 @@ main(int argc, char **argv)
 		}
 	}
 	loaded = wall_seconds();
+	busy = processor_seconds();
 	encoder_train(&core, &arena, &data.graph, NULL, NULL, &options, print_epoch, NULL, &result);
 	check(&core, "training");
-	printf("load %.2f s  train %.2f s  best epoch %d  peak %.0f MB  estimate %.0f MB  platt %.3f %.3f\n",
-		   loaded - start, wall_seconds() - loaded, result.best_epoch, core.memory_peak / 1e6,
+	printf("load %.2f s  train %.2f s  processor %.1f s  best epoch %d  peak %.0f MB  estimate %.0f MB  platt %.3f %.3f\n",
+		   loaded - start, wall_seconds() - loaded, processor_seconds() - busy, result.best_epoch, core.memory_peak / 1e6,
 		   encoder_memory(&options, data.graph.n_users, data.graph.n_objects, data.graph.n_edges,
 						  -1, data.graph.weights != NULL, 0, 0, threads) / 1e6, result.scale, result.offset);
 	rank_test(&core, &arena, &data, &result);
