@@ -103,18 +103,23 @@ transpose_square(const Lanes *r, Lanes *out)
 	}
 }
 
-/* The block's rows of `matrix`, transposed: out[column] holds that column of all rows. */
+/* Columns column .. column + 7 of the block's rows of `matrix`, transposed. */
+INLINE void
+transpose_columns(const float *matrix, const Block *block, const int width, int column, Lanes *out)
+{
+	Lanes		rows[L];
+
+	for (int i = 0; i < L; i++)
+		rows[i] = load(matrix + (int64_t) block->nodes[i] * width + column);
+	transpose_square(rows, out);
+}
+
+/* All of them: out[column] holds that column of all rows. */
 INLINE void
 transpose_rows(const float *matrix, const Block *block, const int width, Lanes *out)
 {
 	for (int column = 0; column < width; column += L)
-	{
-		Lanes		rows[L];
-
-		for (int i = 0; i < L; i++)
-			rows[i] = load(matrix + (int64_t) block->nodes[i] * width + column);
-		transpose_square(rows, out + column);
-	}
+		transpose_columns(matrix, block, width, column, out + column);
 }
 
 /* 1 / length of sub-vector k of the block's nodes: inverse[k] holds that of all nodes. */
@@ -141,11 +146,20 @@ transpose_units(const float *matrix, const float *inverse_lengths, const Block *
 {
 	Lanes		inverse[KERNEL_MAX_FACTORS];
 
-	transpose_rows(matrix, block, K * W, out);
 	if (inverse_lengths == NULL)
+	{
+		transpose_rows(matrix, block, K * W, out);
 		return;
+	}
 	block_inverses(inverse_lengths, block, K, inverse);
-	scale_transposed(out, inverse, K, W);
+	for (int column = 0; column < K * W; column += L)
+	{
+		Lanes		part[L];
+
+		transpose_columns(matrix, block, K * W, column, part);
+		for (int i = 0; i < L; i++)
+			out[column + i] = part[i] * inverse[column / W];
+	}
 }
 
 /* The unit sub-vectors of one node. */
@@ -171,35 +185,42 @@ pair_dot(const Lanes *transposed, const float *plain, const int a, const int b, 
 	return sum;
 }
 
-/* dots[a * K + b] for all pairs; four accumulators of b share each load of a. */
+/* dots of `rows` (1 or 2) subspaces from a with four from b: as many sums in flight as hide an
+ * addition's latency, and loads shared between them. */
+INLINE void
+tile_dots(const Lanes *transposed, const float *plain, const int rows, int a, int b, const int K, const int W,
+		  Lanes *dots)
+{
+	Lanes		sums[2][4];
+
+	for (int i = 0; i < rows; i++)
+		for (int j = 0; j < 4; j++)
+			sums[i][j] = all(0);
+	for (int d = 0; d < W; d++)
+		for (int j = 0; j < 4; j++)
+		{
+			Lanes		y = all(plain[(b + j) * W + d]);
+
+			for (int i = 0; i < rows; i++)
+				sums[i][j] += transposed[(a + i) * W + d] * y;
+		}
+	for (int i = 0; i < rows; i++)
+		for (int j = 0; j < 4; j++)
+			dots[(a + i) * K + b + j] = sums[i][j];
+}
+
+/* dots[a * K + b] for all pairs. */
 INLINE void
 all_pair_dots(const Lanes *transposed, const float *plain, const int K, const int W, Lanes *dots)
 {
+	int			whole = K / 4 * 4;
+
+	for (int b = 0; b < whole; b += 4)
+		for (int a = 0; a < whole; a += 2)
+			tile_dots(transposed, plain, 2, a, b, K, W, dots);
 	for (int a = 0; a < K; a++)
-	{
-		int			b = 0;
-
-		for (; b + 4 <= K; b += 4)
-		{
-			Lanes		s0 = all(0), s1 = all(0), s2 = all(0), s3 = all(0);
-
-			for (int d = 0; d < W; d++)
-			{
-				Lanes		x = transposed[a * W + d];
-
-				s0 += x * all(plain[b * W + d]);
-				s1 += x * all(plain[(b + 1) * W + d]);
-				s2 += x * all(plain[(b + 2) * W + d]);
-				s3 += x * all(plain[(b + 3) * W + d]);
-			}
-			dots[a * K + b] = s0;
-			dots[a * K + b + 1] = s1;
-			dots[a * K + b + 2] = s2;
-			dots[a * K + b + 3] = s3;
-		}
-		for (; b < K; b++)
+		for (int b = a < whole ? whole : 0; b < K; b++)
 			dots[a * K + b] = pair_dot(transposed, plain, a, b, W);
-	}
 }
 
 

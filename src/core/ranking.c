@@ -13,6 +13,7 @@
 
 #define BLOCK_QUERIES 128
 #define PANEL_OBJECTS 2048		/* 128 x 2048 scores are 1 MB */
+#define SCAN_OBJECTS 128		/* scores compared with one threshold: it rises fast in the first panel */
 
 typedef struct RankingTask
 {
@@ -24,13 +25,12 @@ typedef struct RankingTask
 	int32_t    *top_objects;
 	float	   *top_scores;
 	float	   *scores;			/* for each worker BLOCK_QUERIES x PANEL_OBJECTS */
-	int32_t    *positions;		/* for each worker PANEL_OBJECTS */
 } RankingTask;
 
 size_t
 ranking_scratch_bytes(int threads)
 {
-	return (size_t) threads * PANEL_OBJECTS * (BLOCK_QUERIES * sizeof(float) + sizeof(int32_t));
+	return (size_t) threads * PANEL_OBJECTS * BLOCK_QUERIES * sizeof(float);
 }
 
 /* Put one candidate into a list sorted by falling score; it is known to belong there. */
@@ -70,25 +70,39 @@ mask_panel(const Lists *masked, int64_t query, int32_t first, int32_t last, floa
 		scores[masked->items[low] - first] = -INFINITY;
 }
 
+/* Merge the scores of one query into its list. */
+static void
+merge_row(const RankingTask *task, int64_t query, const float *row, int objects, int32_t first_object)
+{
+	int32_t    *top_objects = task->top_objects + query * task->k;
+	float	   *top_scores = task->top_scores + query * task->k;
+	int32_t		positions[SCAN_OBJECTS];
+
+	for (int start = 0; start < objects; start += SCAN_OBJECTS)
+	{
+		const float *part = row + start;
+		int			n = objects - start < SCAN_OBJECTS ? objects - start : SCAN_OBJECTS;
+		int			found = task->kernels->above(part, n, top_scores[task->k - 1], positions);
+
+		for (int i = 0; i < found; i++)
+			if (part[positions[i]] > top_scores[task->k - 1])
+				insert_candidate(task->k, top_objects, top_scores, first_object + start + positions[i],
+								 part[positions[i]]);
+	}
+}
+
 /* Merge one panel of scores into the lists of a block of queries. */
 static void
 merge_panel(const RankingTask *task, int64_t first_query, int queries, int32_t first_object,
-			int objects, float *scores, int32_t *positions)
+			int objects, float *scores)
 {
 	for (int q = 0; q < queries; q++)
 	{
 		float	   *row = scores + (size_t) q * objects;
-		int32_t    *top_objects = task->top_objects + (first_query + q) * task->k;
-		float	   *top_scores = task->top_scores + (first_query + q) * task->k;
-		int			found;
 
 		if (task->masked != NULL)
 			mask_panel(task->masked, first_query + q, first_object, first_object + objects, row);
-		found = task->kernels->above(row, objects, top_scores[task->k - 1], positions);
-		for (int i = 0; i < found; i++)
-			if (row[positions[i]] > top_scores[task->k - 1])
-				insert_candidate(task->k, top_objects, top_scores, first_object + positions[i],
-								 row[positions[i]]);
+		merge_row(task, first_query + q, row, objects, first_object);
 	}
 }
 
@@ -115,8 +129,7 @@ rank_block(void *argument, int64_t shard, int worker)
 		cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, queries, objects, width, 1,
 					task->queries->values + first * width, width,
 					task->objects->values + object * width, width, 0, scores, objects);
-		merge_panel(task, first, queries, (int32_t) object, objects, scores,
-					task->positions + (size_t) worker * PANEL_OBJECTS);
+		merge_panel(task, first, queries, (int32_t) object, objects, scores);
 	}
 }
 
@@ -131,14 +144,12 @@ ranking_top(Core *core, Arena *arena, const Vectors *queries, const Vectors *obj
 	};
 
 	task.scores = arena_floats(arena, (size_t) core->threads * BLOCK_QUERIES * PANEL_OBJECTS);
-	task.positions = arena_allocate(arena, (size_t) core->threads * PANEL_OBJECTS, sizeof(int32_t));
 	if (core->status != CORE_OK)
 		return core->status;
 	core_start_workers(core);
 	core_parallel(core, (queries->count + BLOCK_QUERIES - 1) / BLOCK_QUERIES, rank_block, &task);
 	core_stop_workers(core);
 	arena_release(arena, task.scores);
-	arena_release(arena, task.positions);
 	return core->status;
 }
 

@@ -110,6 +110,27 @@ kernel_tables_agree(void **state)
 	close_scene(&scene);
 }
 
+/* What is recommended depends on the table even less. */
+static void
+kernel_tables_rank_alike(void **state)
+{
+	Scene		scene;
+	Run			portable,
+				fast;
+
+	(void) state;
+	open_scene(&scene, 2000, 300, 20000, false);
+	scene.portable = true;
+	train(&portable, &scene, 1, NULL, NULL);
+	scene.portable = false;
+	train(&fast, &scene, 1, NULL, NULL);
+	assert_true(portable.result.n_validation > 1000);
+	assert_close(portable.result.best.recall_at_20, fast.result.best.recall_at_20, 1e-4);
+	close_run(&fast);
+	close_run(&portable);
+	close_scene(&scene);
+}
+
 /* ---- epochs and early stopping ------------------------------------------------------------------ */
 
 typedef struct Epochs
@@ -526,6 +547,7 @@ main(void)
 		cmocka_unit_test(same_bytes_with_any_number_of_threads),
 		cmocka_unit_test(seed_decides_alone),
 		cmocka_unit_test(kernel_tables_agree),
+		cmocka_unit_test(kernel_tables_rank_alike),
 		cmocka_unit_test(no_epochs_only_propagate),
 		cmocka_unit_test(without_validation_the_last_epoch_is_kept),
 		cmocka_unit_test(training_stops_early_and_keeps_the_best),
