@@ -17,6 +17,16 @@
  */
 extern CoreStatus calibration_platt(Core *core, const Cases *cases, double *scale, double *offset);
 
+/*
+ * The same with a level that it does not pass: probability = level / (1 + exp(-(scale * score +
+ * offset))), where not everybody who looks like it does it.  Goes on from Platt's scale and
+ * offset by Fisher's scoring, on Platt's targets.  The level is 1, and the two are as they were,
+ * unless its log likelihood is better by CALIBRATION_LEAST_GAIN (our choice: 5 % of curves without
+ * a level would be taken to have one).
+ */
+#define CALIBRATION_LEAST_GAIN 2.0
+extern CoreStatus calibration_level(Core *core, const Cases *cases, double *level, double *scale, double *offset);
+
 /* A non-decreasing curve: values[i] holds at score thresholds[i], linear in between,
  * flat outside. */
 typedef struct IsotonicCurve

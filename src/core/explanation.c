@@ -160,7 +160,7 @@ CoreStatus
 explanation_make(Core *core, Arena *arena, const Student *student, const VectorLayout *layout,
 				 const float *vector, Explanation *explanation)
 {
-	bool		platt = student->calibration == CALIBRATION_PLATT;
+	bool		platt = student->calibration == CALIBRATION_PLATT || student->calibration == CALIBRATION_PLATT_LEVEL;
 	double		scale = platt ? student->scale : 1.0;
 	double		shift = (platt ? student->offset : 0.0) + student->prior_shift;
 	double	   *mean = arena_doubles(arena, layout->width);

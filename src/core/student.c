@@ -461,20 +461,33 @@ student_logits(Core *core, const Student *student, const float *vectors, int64_t
 	return core->status;
 }
 
+/* The logit that a curve makes of a raw one, both of the same users. */
+static double
+apply_curve(const Student *student, double logit)
+{
+	const float *values = student->curve.values;
+	double		p;
+
+	switch (student->calibration)
+	{
+		case CALIBRATION_PLATT:
+			return student->scale * logit + student->offset;
+		case CALIBRATION_PLATT_LEVEL:
+			return log(values[0]) - log1p(exp(-student->scale * logit - student->offset) - values[0]);
+		case CALIBRATION_ISOTONIC:
+			p = calibration_apply(&student->curve, logit);
+			return log(p / (1.0 - p));
+		default:
+			return logit;
+	}
+}
+
 /* See student.h. */
 double
 student_probability(const Student *student, double logit)
 {
 	if (isnan(logit))
 		return logit;
-	if (student->calibration == CALIBRATION_PLATT)
-		logit = student->scale * logit + student->offset;
-	else if (student->calibration == CALIBRATION_ISOTONIC)
-	{
-		double		p = calibration_apply(&student->curve, logit);
-
-		logit = log(p / (1.0 - p));
-	}
-	logit = fmin(fmax(logit + student->prior_shift, -MOST_LOGIT), MOST_LOGIT);
+	logit = fmin(fmax(apply_curve(student, logit) + student->prior_shift, -MOST_LOGIT), MOST_LOGIT);
 	return 1.0 / (1.0 + exp(-logit));
 }

@@ -71,7 +71,8 @@ typedef enum CalibrationKind
 {
 	CALIBRATION_NONE,
 	CALIBRATION_PLATT,
-	CALIBRATION_ISOTONIC
+	CALIBRATION_ISOTONIC,
+	CALIBRATION_PLATT_LEVEL		/* Platt's curve below 1: what a fit of CALIBRATION_PLATT may come to */
 } CalibrationKind;
 
 /*
@@ -87,7 +88,7 @@ typedef struct Student
 	CalibrationKind calibration;
 	double		scale;			/* Platt */
 	double		offset;
-	IsotonicCurve curve;		/* isotonic, on the logit */
+	IsotonicCurve curve;		/* isotonic, on the logit; PLATT_LEVEL: one point, its value is the level */
 	double		prior_shift;	/* added to the calibrated logit: from the class balance of
 								 * the samples to that of the candidates */
 	double		base_rate;		/* rate of positives among the candidates, for lift */

@@ -16,10 +16,16 @@
 #define MAGIC "BPM1"
 #define FORMAT_VERSION 1
 
+static bool
+has_points(CalibrationKind calibration)
+{
+	return calibration == CALIBRATION_ISOTONIC || calibration == CALIBRATION_PLATT_LEVEL;
+}
+
 static uint32_t
 curve_points(const Student *student)
 {
-	return student->calibration == CALIBRATION_ISOTONIC ? (uint32_t) student->curve.n_points : 0;
+	return has_points(student->calibration) ? (uint32_t) student->curve.n_points : 0;
 }
 
 /* Bytes of a student with this shape; all counts are within their limits. */
@@ -89,7 +95,7 @@ read_shape(ByteReader *reader, Student *student)
 	if (layers < 1 || layers > STUDENT_MAX_HIDDEN + 1)
 		return core_fail(core, CORE_CORRUPT, "the model has %llu layers, there may be 1 .. %d",
 						 (unsigned long long) layers, STUDENT_MAX_HIDDEN + 1);
-	if (calibration > CALIBRATION_ISOTONIC)
+	if (calibration > CALIBRATION_PLATT_LEVEL)
 		return core_fail(core, CORE_CORRUPT, "calibration %llu is not known", (unsigned long long) calibration);
 	student->n_layers = (int) layers;
 	student->calibration = (CalibrationKind) calibration;
@@ -124,7 +130,8 @@ read_calibration(ByteReader *reader, size_t length, Student *student)
 		!(student->base_rate >= 0.0 && student->base_rate <= 1.0))
 		return core_fail(core, CORE_CORRUPT, "scale %g, offset %g, prior shift %g or base rate %g is out of range",
 						 student->scale, student->offset, student->prior_shift, student->base_rate);
-	if ((points > 0) != (student->calibration == CALIBRATION_ISOTONIC) || points > INT32_MAX)
+	if ((points > 0) != has_points(student->calibration) || points > INT32_MAX ||
+		(student->calibration == CALIBRATION_PLATT_LEVEL && points != 1))
 		return core_fail(core, CORE_CORRUPT, "calibration %d has %u curve points",
 						 (int) student->calibration, points);
 	if (reader->short_of_bytes || length != encoded_size(student->n_layers, points, n_parameters))

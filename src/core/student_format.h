@@ -7,6 +7,7 @@
  *		all that follows | uint16 layers | uint16 calibration | int32 widths[layers + 1] |
  *		double scale, offset, prior_shift, base_rate | uint32 curve points |
  *		float thresholds[], values[] | float parameters[]
+ * Calibration 3 (Platt with a level), which version 0.1 does not know, has one point: its value.
  * A decoder must survive any input: every length is checked before it is used.
  */
 #ifndef BEHAVPRED_STUDENT_FORMAT_H

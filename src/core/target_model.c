@@ -448,6 +448,22 @@ anchor_student(TargetFit *fit, Student *student)
 	return fit->core->status;
 }
 
+/* Platt's curve, which may level off below 1. */
+static CoreStatus
+calibrate_by_platt(TargetFit *fit, Arena *arena, const Cases *cases, Student *student)
+{
+	double		level;
+
+	if (calibration_platt(fit->core, cases, &student->scale, &student->offset) != CORE_OK ||
+		calibration_level(fit->core, cases, &level, &student->scale, &student->offset) != CORE_OK || level == 1)
+		return fit->core->status;
+	student->calibration = CALIBRATION_PLATT_LEVEL;
+	student->curve = (IsotonicCurve) {1, arena_allocate_zeroed(arena, 1, sizeof(float)), arena_floats(arena, 1)};
+	if (fit->core->status == CORE_OK)
+		student->curve.values[0] = (float) level;
+	return fit->core->status;
+}
+
 /*
  * Calibrate on the calibration part, which has not trained the student and does not test it,
  * then shift from the class balance of that part to that of the candidates: exact for odds,
@@ -462,7 +478,7 @@ calibrate_student(TargetFit *fit, Arena *arena, Student *student)
 	if (part_cases(fit, PART_CALIBRATION, fit->logits, false, &cases) != CORE_OK)
 		return fit->core->status;
 	if (fit->options->calibration == CALIBRATION_PLATT)
-		return calibration_platt(fit->core, &cases, &student->scale, &student->offset);
+		return calibrate_by_platt(fit, arena, &cases, student);
 	return calibration_isotonic(fit->core, arena, &cases, CALIBRATION_POINTS, &student->curve);
 }
 

@@ -3,14 +3,16 @@
  *		Does distillation earn its place?  Finds hidden users of targets by biased seed lists.
  *
  *		audience make interactions.csv scene.bin [name=value ...]
- *		audience measure scene.bin seeds [first]
+ *		audience measure scene.bin seeds [first [end]]
  *
  * `make` trains the graph once, without the hidden halves (audience_scene.h).  `measure`
  * draws `seeds` users of each target's visible half, with bias: for targets of even number
  * those most like one of them in the plain embedding, for the others the least active; all
  * users when seeds is 0; at random for new objects.  It fits a model of each kind as
- * train_target() does, and ranks all users whom the graph does not link to the target.
- * Targets before number `first` are left out, so that defaults can be chosen on those.
+ * train_target() does, and ranks all users whom the graph does not link to the target.  For
+ * new objects one half of the users teaches and the other is ranked, and a rival shows what
+ * logistic regression makes of iALS vectors.  Targets before number `first` and from `end` on
+ * are left out, so that defaults can be chosen on others.
  * "Far" counts only those hidden users, the half of them, that are least like the seeds'
  * mean in the plain embedding.  Prints means over targets and half of the 95 % interval.
  */
@@ -31,6 +33,8 @@
 #define FACTORS 4				/* the encoder's default */
 #define LEAST_NEGATIVES 5000	/* train_target()'s defaults */
 #define NEGATIVE_RATIO 4
+#define RIVAL_RIDGE 0.1f
+#define CALIBRATION_BINS 10
 
 enum
 {
@@ -39,17 +43,18 @@ enum
 
 enum
 {
-	ACTIVITY, TEACHER_BARE, TEACHER, CENTROID, HARD, HARD_WEIGHTS, SOFT, SOFT_WEIGHTS, ANCHORED, FULL, ENSEMBLE, KINDS
+	ACTIVITY, TEACHER_BARE, TEACHER, CENTROID, HARD, HARD_WEIGHTS, SOFT, SOFT_WEIGHTS, ANCHORED, FULL, ENSEMBLE, RIVAL, KINDS
 };
 
 static const char *const kind_names[KINDS] = {
 	"activity", "teacher, activity taken out", "teacher", "seed centroid", "hard", "hard + weights", "hard + soft",
-	"hard + soft + weights", "anchored, no weights", "full (anchored)", "teacher + centroid + hard"
+	"hard + soft + weights", "anchored, no weights", "full (anchored)", "teacher + centroid + hard", "rival: logistic regression on iALS"
 };
 
 typedef struct Measures
 {
 	int			n;
+	double		calibration[MOST_TARGETS][CALIBRATION_ISOTONIC + 1];	/* new objects: error of the full model */
 	double		values[MOST_TARGETS][KINDS][2][METRICS];
 } Measures;
 
@@ -90,6 +95,12 @@ static const float *
 plain_of(const Scene *scene, int32_t user)
 {
 	return scene->plain + (size_t) user * scene->plain_width;
+}
+
+static const float *
+rival_of(const Scene *scene, int32_t user)
+{
+	return scene->rival + (size_t) user * scene->rival_width;
 }
 
 /* Users in the order of a number. */
@@ -157,27 +168,40 @@ mark_users(Bench *b)
 		b->state[b->target->linked.users[i]] = LEFT_OUT;
 }
 
-/* Seeds, and negatives drawn from all whom the graph does not link to the target: hidden users
- * among them, as in life. */
+/* Users who may be negatives: all whom the graph does not link to the target, hidden users among
+ * them, as in life; for new objects those of the half that teaches. */
+static bool
+may_be_negative(const Bench *b, int32_t user)
+{
+	return b->state[user] != LEFT_OUT && !b->scene->in_hidden_half[user];
+}
+
+static bool
+is_ranked(const Bench *b, int32_t user)
+{
+	return b->state[user] != LEFT_OUT && (!b->scene->new_objects || b->scene->in_hidden_half[user]);
+}
+
 static TargetSample
 make_sample(Bench *b)
 {
 	const Scene *scene = b->scene;
 	Users		all = {0, arena_allocate(b->arena, scene->n_users, sizeof(int32_t))};
 	double	   *order = arena_doubles(b->arena, scene->n_users);
-	TargetSample sample = {.width = scene->width, .n_positive = b->seeds.n, .candidates = scene->n_users};
+	TargetSample sample = {.width = scene->width, .n_positive = b->seeds.n};
 	int32_t    *negatives;
 
 	check(b->core, "sampling");
 	for (int32_t user = 0; user < scene->n_users; user++)
-		if (b->state[user] != LEFT_OUT)
+		if (may_be_negative(b, user))
 		{
 			order[all.n] = random_uniform(b->number, RANDOM_SPLIT, user);
 			all.users[all.n++] = user;
 		}
 	negatives = sorted_users(b, &all, order);
 	sample.n_negative = fmin(all.n, fmax(LEAST_NEGATIVES, NEGATIVE_RATIO * b->seeds.n));
-	sample.population_positives = b->seeds.n;
+	sample.population_positives = b->target->visible.n;
+	sample.candidates = all.n + b->target->visible.n;
 	sample.vectors = arena_floats(b->arena, (sample.n_positive + sample.n_negative) * scene->width);
 	sample.degrees = arena_doubles(b->arena, sample.n_positive + sample.n_negative);
 	sample.hashes = arena_allocate(b->arena, sample.n_positive + sample.n_negative, sizeof(uint64_t));
@@ -253,6 +277,69 @@ fit_and_score(Bench *b, int kind, const TargetSample *sample, const TargetTeache
 	check(b->core, kind_names[kind]);
 }
 
+/* Expected calibration error of the full model's probabilities among those who are ranked. */
+static double
+calibration_error(Bench *b, CalibrationKind calibration, const TargetSample *sample, const TargetTeacher *teacher)
+{
+	TargetOptions options = {
+		.calibration = calibration, .weigh_seeds = true, .seed_weight_scale = SEED_WEIGHT_MEAN_1, .seed = 42
+	};
+	int32_t		n = b->scene->n_users;
+	float	   *labels = arena_floats(b->arena, n);
+	double	   *probabilities = arena_doubles(b->arena, n);
+	double	   *logits = arena_doubles(b->arena, n);
+	Cases		cases = {0, labels, probabilities, NULL};
+	Student		student;
+	TargetQuality quality;
+	double		error;
+
+	student_defaults(&options.student);
+	target_fit(b->core, b->arena, sample, teacher, &options, &student, &quality);
+	student_logits(b->core, &student, b->scene->vectors, n, logits);
+	check(b->core, "calibrating");
+	for (int32_t user = 0; user < n; user++)
+		if (is_ranked(b, user))
+		{
+			labels[cases.n] = b->state[user] != OTHER;
+			probabilities[cases.n++] = student_probability(&student, logits[user]);
+		}
+	metric_ece(b->core, &cases, CALIBRATION_BINS, &error);
+	check(b->core, "calibrating");
+	return error;
+}
+
+/* Logistic regression on the rival's vectors: the same seeds, everybody else of their half as
+ * negatives, and of several ridges the one that suited it best. */
+static void
+fit_rival(Bench *b)
+{
+	const Scene *scene = b->scene;
+	int			width = scene->rival_width;
+	float	   *vectors = arena_floats(b->arena, (size_t) scene->n_users * width);
+	float	   *labels = arena_floats(b->arena, scene->n_users);
+	StudentSamples samples = {.width = width, .vectors = vectors, .labels = labels};
+	StudentOptions options;
+	Student		student;
+
+	check(b->core, "the rival");
+	for (int32_t i = 0; i < b->seeds.n; i++)
+	{
+		memcpy(vectors + samples.n * width, rival_of(scene, b->seeds.users[i]), width * sizeof(float));
+		labels[samples.n++] = 1;
+	}
+	for (int32_t user = 0; user < scene->n_users; user++)
+		if (may_be_negative(b, user))
+		{
+			memcpy(vectors + samples.n * width, rival_of(scene, user), width * sizeof(float));
+			labels[samples.n++] = 0;
+		}
+	student_defaults(&options);
+	options.ridge = RIVAL_RIDGE;
+	student_train(b->core, b->arena, &samples, &options, &student);
+	student_logits(b->core, &student, scene->rival, scene->n_users, b->scores[RIVAL]);
+	check(b->core, "the rival");
+}
+
 /* Add the scores of a kind in standard deviations. */
 static void
 add_standardised(Bench *b, int kind, double *sum)
@@ -300,7 +387,7 @@ measure_kind(Bench *b, int kind, bool far_only, double *metrics)
 
 	check(b->core, "measuring");
 	for (int32_t user = 0; user < n; user++)
-		if (b->state[user] != LEFT_OUT && !(far_only && b->state[user] == NEAR))
+		if (is_ranked(b, user) && !(far_only && b->state[user] == NEAR))
 		{
 			labels[cases.n] = b->state[user] != OTHER;
 			scores[cases.n++] = b->scores[kind][user];
@@ -334,6 +421,12 @@ measure_target(Core *core, const Scene *scene, int number, int seeds, Measures *
 	add_standardised(&b, TEACHER, b.scores[ENSEMBLE]);
 	add_standardised(&b, CENTROID, b.scores[ENSEMBLE]);
 	add_standardised(&b, HARD, b.scores[ENSEMBLE]);
+	if (scene->new_objects)
+	{
+		fit_rival(&b);
+		for (int kind = CALIBRATION_PLATT; kind <= CALIBRATION_ISOTONIC; kind++)
+			measures->calibration[measures->n][kind] = calibration_error(&b, kind, &sample, &teacher);
+	}
 	for (int kind = 0; kind < KINDS; kind++)
 		for (int group = 0; group < 2; group++)
 			measure_kind(&b, kind, group == 1, measures->values[measures->n][kind][group]);
@@ -367,37 +460,56 @@ print_row(const Measures *measures, const char *name, int kind, int less)
 	printf("\n");
 }
 
+/* Means over targets. */
 static void
-print_table(const Measures *measures, const char *path, int seeds)
+print_calibration(const Measures *measures)
+{
+	double		sums[CALIBRATION_ISOTONIC + 1] = {0};
+
+	for (int t = 0; t < measures->n; t++)
+		for (int kind = CALIBRATION_PLATT; kind <= CALIBRATION_ISOTONIC; kind++)
+			sums[kind] += measures->calibration[t][kind];
+	printf("\ncalibration error of full: platt %.4f, isotonic %.4f\n", sums[CALIBRATION_PLATT] / measures->n,
+		   sums[CALIBRATION_ISOTONIC] / measures->n);
+}
+
+static void
+print_table(const Measures *measures, const char *path, int seeds, bool new_objects)
 {
 	printf("%s, %d seeds, %d targets\n\n| | AUC | PR-AUC | lift 1 %% | lift 5 %% | recall | far: AUC | PR-AUC | "
 		   "lift 1 %% | lift 5 %% | recall |\n|---|---|---|---|---|---|---|---|---|---|---|\n", path, seeds, measures->n);
 	for (int kind = 0; kind < KINDS; kind++)
-		print_row(measures, kind_names[kind], kind, KINDS);
+		if (kind != RIVAL || new_objects)
+			print_row(measures, kind_names[kind], kind, KINDS);
 	print_row(measures, "full less hard", FULL, HARD);
 	print_row(measures, "full less teacher", FULL, TEACHER);
 	print_row(measures, "seed weights: full less anchored", FULL, ANCHORED);
 	print_row(measures, "soft less hard", SOFT, HARD);
+	if (new_objects)
+	{
+		print_row(measures, "full less rival", FULL, RIVAL);
+		print_calibration(measures);
+	}
 	printf("\n");
 }
 
 static int
-measure(Core *core, Arena *arena, const char *path, int seeds, int first)
+measure(Core *core, Arena *arena, const char *path, int seeds, int first, int end)
 {
 	Scene		scene;
 	Measures   *measures = arena_allocate_zeroed(arena, 1, sizeof(Measures));
 
 	scene_read(core, arena, path, &scene);
 	check(core, path);
-	for (int t = first; t < scene.n_targets && measures->n < MOST_TARGETS; t++)
+	for (int t = first; t < scene.n_targets && t < end && measures->n < MOST_TARGETS; t++)
 	{
 		int32_t		visible = scene.targets[t].visible.n;
 
-		if (visible >= TARGET_LEAST_POSITIVES && (scene.new_objects || visible >= seeds * (seeds > 20 ? 1.5 : 1)))
+		if (visible >= TARGET_LEAST_POSITIVES && (scene.new_objects || visible >= seeds * (seeds > 20 ? 1.25 : 1)))
 			measure_target(core, &scene, t, seeds, measures);
 	}
 	if (measures->n > 1)
-		print_table(measures, path, seeds);
+		print_table(measures, path, seeds, scene.new_objects);
 	return measures->n > 1 ? 0 : 1;
 }
 
@@ -435,7 +547,7 @@ main(int argc, char **argv)
 	if (argc < 4 || (strcmp(argv[1], "make") != 0 && strcmp(argv[1], "measure") != 0))
 	{
 		fprintf(stderr, "usage: audience make interactions.csv scene.bin [name=value ...]\n"
-				"       audience measure scene.bin seeds [first]\n");
+				"       audience measure scene.bin seeds [first [end]]\n");
 		return 1;
 	}
 	for (int i = 4; i < argc && strcmp(argv[1], "make") == 0; i++)
@@ -443,7 +555,8 @@ main(int argc, char **argv)
 	core_open_standalone(&core, strcmp(argv[1], "make") == 0 ? options.threads : 1);
 	arena_open(&arena, &core);
 	if (strcmp(argv[1], "measure") == 0)
-		return measure(&core, &arena, argv[2], atoi(argv[3]), argc > 4 ? atoi(argv[4]) : 0);
+		return measure(&core, &arena, argv[2], atoi(argv[3]), argc > 4 ? atoi(argv[4]) : 0,
+					   argc > 5 ? atoi(argv[5]) : MOST_TARGETS);
 	scene_make(&core, &arena, argv[2], &options, &scene);
 	check(&core, "making the scene");
 	scene_write(&core, &scene, argv[3]);

@@ -75,6 +75,54 @@ platt_recovers_the_truth(void **state)
 	}
 }
 
+/* Platt's curve, then its level; the labels' truth levels off at `truth`. */
+static double
+level_of(const CaseSet *set, double truth, double *scale, double *offset)
+{
+	TestHost	host;
+	double		level;
+
+	for (int64_t i = 0; i < set->cases.n; i++)
+		set->labels[i] = random_uniform(2, RANDOM_TEST, (uint64_t) i) < truth * sigmoid(2.0 * set->scores[i] + 1.0);
+	host_open(&host, 1);
+	assert_int_equal(calibration_platt(&host.core, &set->cases, scale, offset), CORE_OK);
+	assert_int_equal(calibration_level(&host.core, &set->cases, &level, scale, offset), CORE_OK);
+	host_assert_clean(&host);
+	return level;
+}
+
+static void
+a_level_is_found_where_there_is_one(void **state)
+{
+	CaseSet		set = make_cases(5000, 1, 0, false);
+	TestHost	host;
+	double		scale;
+	double		offset;
+	double		platt_scale;
+	double		platt_offset;
+	double		level = level_of(&set, 0.3, &scale, &offset);
+
+	(void) state;
+	assert_close(level, 0.3, 0.03);
+	assert_close(scale, 2.0, 0.4);
+	assert_close(offset, 1.0, 0.4);
+	assert_true(level_of(&set, 1.0, &scale, &offset) == 1.0);
+	host_open(&host, 1);
+	assert_int_equal(calibration_platt(&host.core, &set.cases, &platt_scale, &platt_offset), CORE_OK);
+	assert_true(scale == platt_scale && offset == platt_offset);
+	for (int64_t i = 0; i < set.cases.n; i++)	/* separable, and all equal: nothing to find, nothing to break */
+		set.scores[i] = set.labels[i];
+	assert_int_equal(calibration_platt(&host.core, &set.cases, &scale, &offset), CORE_OK);
+	assert_int_equal(calibration_level(&host.core, &set.cases, &level, &scale, &offset), CORE_OK);
+	assert_true(level == 1.0 && isfinite(scale));
+	for (int64_t i = 0; i < set.cases.n; i++)
+		set.scores[i] = 3;
+	assert_int_equal(calibration_platt(&host.core, &set.cases, &scale, &offset), CORE_OK);
+	assert_int_equal(calibration_level(&host.core, &set.cases, &level, &scale, &offset), CORE_OK);
+	assert_true(level == 1.0 && scale == 0.0);
+	free_cases(&set);
+}
+
 /* Loss with Platt's targets, for unweighted cases. */
 static double
 platt_loss(const Cases *cases, double scale, double offset)
@@ -412,6 +460,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(platt_recovers_the_truth),
 		cmocka_unit_test(platt_finds_the_least_loss),
+		cmocka_unit_test(a_level_is_found_where_there_is_one),
 		cmocka_unit_test(platt_ignores_the_unit_of_weights),
 		cmocka_unit_test(platt_stays_finite_on_separable_cases),
 		cmocka_unit_test(platt_never_turns_a_ranking),

@@ -70,6 +70,8 @@ example(int shape, CalibrationKind calibration)
 	student.base_rate = 0.015;
 	if (calibration == CALIBRATION_ISOTONIC)
 		student.curve = (IsotonicCurve) {4, curve_thresholds, curve_values};
+	if (calibration == CALIBRATION_PLATT_LEVEL)
+		student.curve = (IsotonicCurve) {1, curve_thresholds, curve_values};
 	return student;
 }
 
@@ -122,7 +124,7 @@ static void
 students_come_back_as_they_were(void **state)
 {
 	(void) state;
-	for (int which = 0; which < 9; which++)
+	for (int which = 0; which < 12; which++)
 	{
 		Student		student = example(which % 3, (CalibrationKind) (which / 3));
 		unsigned char bytes[MOST_BYTES];
@@ -185,7 +187,7 @@ static void
 truncations_are_refused(void **state)
 {
 	(void) state;
-	for (int which = 0; which < 9; which++)
+	for (int which = 0; which < 12; which++)
 	{
 		Student		student = example(which % 3, (CalibrationKind) (which / 3));
 		unsigned char bytes[MOST_BYTES];
@@ -213,7 +215,7 @@ static void
 flipped_bits_are_refused(void **state)
 {
 	(void) state;
-	for (int which = 0; which < 9; which++)
+	for (int which = 0; which < 12; which++)
 	{
 		Student		student = example(which % 3, (CalibrationKind) (which / 3));
 		unsigned char bytes[MOST_BYTES];
@@ -314,7 +316,8 @@ each_field_has_its_refusal(void **state)
 	assert_refused_for(12, 0, 4, "checksum");
 	assert_refused_for(16, 0, 2, "0 layers");
 	assert_refused_for(16, 6, 2, "6 layers");
-	assert_refused_for(18, 3, 2, "calibration 3");
+	assert_refused_for(18, 4, 2, "calibration 4");
+	assert_refused_for(18, 3, 2, "curve points");	/* four of them where a level has one */
 	assert_refused_for(18, 1, 2, "curve points");
 	assert_refused_for(widths, 0, 4, "width 0");
 	assert_refused_for(widths, UINT32_MAX, 4, "width 0");
