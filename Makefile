@@ -5,8 +5,9 @@
 #	make test			every test; make test-long adds the slow ones
 #	make bench			quality and time of a training [TRAIN=csv TEST=csv] [ARGUMENTS=]
 #	make installcheck		the SQL tests against a server of yours
+#	make dist			the archive of the last commit, as PGXN takes it
 #
-# demo, test, test-long and bench are scripts that install what is missing, build a
+# demo, test, test-long, bench and dist are scripts that install what is missing, build a
 # private copy and start a private server, so they must not need PGXS to be there.
 EXTENSION = behavpred
 MODULE_big = behavpred
@@ -27,7 +28,7 @@ REGRESS_OPTS = --inputdir=test --load-extension=$(EXTENSION)
 PG_CONFIG ?= pg_config
 PKG_CONFIG ?= pkg-config
 
-COMMANDS = demo test test-long bench
+COMMANDS = demo test test-long bench dist
 .PHONY: $(COMMANDS)
 
 # The goal when none is named is that of PGXS, not the first script.
@@ -44,6 +45,12 @@ test-long:
 
 bench:
 	@PG_CONFIG='$(PG_CONFIG)' test/bench/quality $(if $(TRAIN),'$(TRAIN)' '$(TEST)' $(if $(ARGUMENTS),'$(ARGUMENTS)'))
+
+# The same commit gives the same bytes: entries carry its time, in UTC.
+DIST_NAME = behavpred-$(shell sed -n 's/^  "version": "\(.*\)",/\1/p' META.json)
+
+dist:
+	TZ=UTC git archive --format=zip -9 --prefix=$(DIST_NAME)/ -o $(DIST_NAME).zip HEAD
 
 ifneq ($(if $(MAKECMDGOALS),$(filter-out $(COMMANDS),$(MAKECMDGOALS)),all),)
 
