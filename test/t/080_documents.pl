@@ -1,0 +1,228 @@
+# Every SQL block of README.md and doc/ is run, and what is shown of its output compared.
+#
+# A page runs in a database of its own, its blocks one after another. A statement with the
+# comment "-- fails: words" has to fail with a message that holds the words; every other has
+# to succeed. A block that begins with "-- Not run:" says there why. Output is compared by
+# columns and number of rows, in the long run (make test-long) number by number, too.
+#
+# The examples for Grafana and dbt, META.json and doc/functions.md are checked beside it.
+use strict;
+use warnings;
+
+use BehavpredTest;
+use JSON::PP;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = start_node('documents');
+my $long = $ENV{BEHAVPRED_LONG};
+
+# Databases to begin from: the tables of the scene, a trained graph over them, trained targets.
+sub make_stages
+{
+	$node->safe_psql('postgres', 'CREATE ROLE shop_app; CREATE ROLE analyst; CREATE DATABASE empty; CREATE DATABASE tables');
+	$node->safe_psql('tables', "CREATE EXTENSION behavpred;\n" . source_file('test/t/documents_scene.sql'));
+	$node->safe_psql('postgres', 'CREATE DATABASE graph TEMPLATE tables');
+	$node->safe_psql('graph', q{
+		SELECT behavpred.create_graph('shop', 'events', behavior_column => 'kind', behaviors => '{click,purchase}', time_column => 'happened_at');
+		SELECT FROM behavpred.train_graph('shop', dimension => 16, epochs => 2)});
+	$node->safe_psql('postgres', 'CREATE DATABASE targets TEMPLATE graph');
+	$node->safe_psql('targets', q{
+		SELECT behavpred.create_target('buys_42', 'shop', object => '42'), behavpred.create_target('vip', 'shop', object => '42', seeds => 'vip_users');
+		SELECT FROM behavpred.train_targets('shop'); SELECT FROM behavpred.train_target('buys_42', seed => 3, options => '{"deploy": "always"}')});
+}
+
+my %stage = ('README.md' => 'empty', 'doc/quickstart.md' => 'tables', 'doc/targets.md' => 'graph');
+
+# Smaller data for the README, but for the long run: the same statements.
+sub lessen
+{
+	my ($sql) = @_;
+
+	return $sql if $long;
+	$sql =~ s/users => 8000/users => 1200/;
+	$sql =~ s/(train_graph\('shop'), threads => 2\)/$1, epochs => 2, threads => 2)/;
+	return $sql;
+}
+
+# The blocks of a page, as [statements, output shown].
+sub blocks_of
+{
+	my ($page) = @_;
+	my @blocks;
+
+	while (source_file($page) =~ /^```sql\n(.*?)^```/msg)
+	{
+		my $block = $1;
+		my ($sql, $output) = $block =~ /\A(.*?;[^\n]*\n)(?:\n+(?=\s?\S[^\n]*\n[-+]+\n)(.*))?\z/s ? ($1, $2) : ($block, undef);
+
+		push @blocks, [ $sql, $output ];
+	}
+	return @blocks;
+}
+
+# Tables in the output of psql: each a list of columns and a list of rows.
+sub tables_of
+{
+	my ($text) = @_;
+	my @tables;
+
+	while ($text =~ /^([^\n]+)\n-[-+]*\n((?:[^\n]*[^\n ][^\n]*\n|\s*\n(?=\s*\(|\s*\z))*)/mg)
+	{
+		my ($head, $body) = ($1, $2);
+		my @rows = grep { !/^\s*\(\d+ rows?\)|^\s*$/ } split /\n/, $body;
+
+		push @tables, { columns => [ map { s/^\s+|\s+$//gr } split /\|/, $head ],
+			rows => [ map { [ map { s/^\s+|\s+$//gr } split /\|/, $_, -1 ] } @rows ] };
+	}
+	return @tables;
+}
+
+# Are two cells the same, numbers within a tenth?
+sub alike
+{
+	my ($column, $shown, $got) = @_;
+
+	return $shown eq $got if $shown !~ /^-?[0-9.]+$/ || $got !~ /^-?[0-9.]+$/;
+	return 1 if $column =~ /user/;
+	return abs($shown - $got) <= 0.05 + 0.1 * abs($shown);
+}
+
+sub compare_tables
+{
+	my ($page, $number, $shown, $got) = @_;
+	my @shown = tables_of($shown);
+	my @got = tables_of($got);
+
+	ok(@shown > 0, "$page, block $number: the output shown has tables");
+	for my $i (0 .. $#shown)
+	{
+		my ($a, $b) = ($shown[$i], $got[ @got - @shown + $i ]);
+		my $name = "$page, block $number, table " . ($i + 1);
+
+		is_deeply($b->{columns}, $a->{columns}, "$name: columns");
+		is(scalar @{ $b->{rows} }, scalar @{ $a->{rows} }, "$name: rows");
+		next if !$long;
+		my @differing = grep { my $r = $_; grep { !alike($a->{columns}[$_], $a->{rows}[$r][$_] // '', $b->{rows}[$r][$_] // '') } 0 .. $#{ $a->{columns} } } 0 .. $#{ $a->{rows} };
+		is(join(' ', @differing), '', "$name: what is in them");
+	}
+}
+
+# Run the blocks of a page in one session; what each of them printed.
+sub run_blocks
+{
+	my ($database, @blocks) = @_;
+	my $script = join '', map { "\\echo ==== block\n" . lessen($_->[0] =~ s/\\watch \d+/;/gr) . "\n" } @blocks;
+	my ($file, $output) = ($node->basedir . "/$database.sql", '');
+
+	append_to_file($file, $script);
+	IPC::Run::run([ 'psql', '-X', '-d', $node->connstr($database), '-f', $file ], '>&', \$output);
+	my (undef, @printed) = split /^==== block\n/m, $output;
+	return @printed;
+}
+
+sub check_page
+{
+	my ($page) = @_;
+	my $database = lc($page =~ s/\W/_/gr);
+	my @blocks = blocks_of($page);
+	my @run = grep { $_->[0] !~ /^-- Not run: \S/ } @blocks;
+
+	note(scalar(@blocks) - @run, " blocks of $page are not run, and say why") if @run < @blocks;
+	return if !@run;
+	$node->safe_psql('postgres', "CREATE DATABASE $database TEMPLATE " . ($stage{$page} // 'targets'));
+	my @printed = run_blocks($database, @run);
+	for my $i (0 .. $#run)
+	{
+		my ($sql, $shown) = @{ $run[$i] };
+		my @failed = ($printed[$i] // 'ERROR:  not run') =~ /ERROR:  ([^\n]*)/g;
+		my @expected = $sql =~ /-- fails: ([^\n]*)/g;
+		my ($first) = $sql =~ /([^\n]*)/;
+		my $agree = @failed == @expected && !grep { index($failed[$_], $expected[$_]) < 0 } 0 .. $#failed;
+
+		ok($agree, "$page: $first") or diag($printed[$i]);
+		compare_tables($page, $i + 1, $shown, $printed[$i]) if defined $shown;
+	}
+}
+
+# Every query of the dashboard, with Grafana's macros and variables filled in.
+sub check_dashboard
+{
+	my $dashboard = decode_json(source_file('doc/examples/grafana.json'));
+	my @queries = ((map { $_->{query} } @{ $dashboard->{templating}{list} }),
+		map { map { $_->{rawSql} } @{ $_->{targets} } } @{ $dashboard->{panels} });
+
+	cmp_ok(scalar @queries, '>', 10, 'the dashboard has queries');
+	foreach my $query (@queries)
+	{
+		my $filled = $query =~ s/\$__timeFilter\((\w+)\)/$1 BETWEEN now() - interval '30 days' AND now()/gr =~ s/\$graph/'shop'/gr;
+
+		is($node->psql('targets', $filled, stderr => \my $error), 0, "dashboard: $query") or diag($error);
+	}
+	is($node->safe_psql('targets', q{SELECT string_agg(DISTINCT metric, ' ' ORDER BY metric) FROM behavpred.quality_history WHERE metric IN ('auc', 'ndcg_at_20', 'lift_at_1pct', 'seconds')}),
+		'auc lift_at_1pct ndcg_at_20 seconds', 'and what it draws is there');
+}
+
+# The two macros of dbt, filled in as dbt does with arguments.
+sub check_dbt
+{
+	my $macros = source_file('doc/examples/dbt/macros/behavpred.sql');
+	my %arguments = (target => 'buys_42', size => 20);
+	my $n = 0;
+
+	while ($macros =~ /\{% macro (\w+)\(([^)]*)\) %\}(.*?)\{% endmacro %\}/sg)
+	{
+		my ($name, $sql) = ($1, $3 =~ s/\{\{ (\w+) \}\}/$arguments{$1}/gr);
+
+		$n++;
+		cmp_ok($node->safe_psql('targets', "SELECT count(*) FROM ($sql) AS macro" =~ s/\(\s*SELECT/(SELECT/r), '>', 0, "dbt: $name");
+	}
+	is($n, 2, 'dbt: two macros');
+}
+
+# META.json as PGXN wants it, and no version that differs from the others.
+sub check_meta
+{
+	my $meta = decode_json(source_file('META.json'));
+	my ($version) = source_file('behavpred.control') =~ /^default_version = '([^']+)'/m;
+
+	is(join(' ', grep { !defined $meta->{$_} } qw(name version abstract maintainer license provides meta-spec)), '', 'META.json has what PGXN requires');
+	like($meta->{version}, qr/^\Q$version\E\.\d+$/, 'META.json: version');
+	is($meta->{provides}{behavpred}{version}, $meta->{version}, 'META.json: version of the extension');
+	ok(-f "$ENV{BEHAVPRED_SOURCE}/$meta->{provides}{behavpred}{$_}", "META.json: $_ is there") foreach 'file', 'docfile';
+	like(source_file('debian/changelog'), qr/\Abehavpred \(\Q$meta->{version}\E-\d+\)/, 'debian/changelog: version');
+}
+
+# Each function that is not "For" another is in doc/functions.md with all its arguments.
+sub check_functions
+{
+	my $page = source_file('doc/functions.md');
+	my %section = map { /\A(\w+)/ ? ($1 => $_) : () } split /^### /m, $page;
+	my $public = $node->safe_psql('targets', q{
+		SELECT p.proname, string_agg(DISTINCT a.name, ' ')
+		FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
+		JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'behavpred'
+		LEFT JOIN LATERAL (SELECT name FROM unnest(p.proargnames, coalesce(p.proargmodes, array_fill('i'::"char", ARRAY[cardinality(p.proargnames)]))) AS u (name, mode)
+		                   WHERE mode IN ('i', 'b', 'v')) a ON true
+		WHERE p.pronamespace = 'behavpred'::regnamespace AND obj_description(p.oid, 'pg_proc') !~ '^(For |Input of|Output of|Binary )' AND p.proname !~ '^metric_'
+		GROUP BY p.proname ORDER BY p.proname});
+	my %public;
+
+	foreach (split /\n/, $public)
+	{
+		my ($name, $arguments) = split /\|/;
+
+		$public{$name} = 1;
+		is(join(' ', grep { ($section{$name} // '') !~ /\b$_\b/ } split / /, $arguments // ''), '', "doc/functions.md: arguments of $name") if ok(exists $section{$name}, "doc/functions.md: $name");
+	}
+	is(join(' ', grep { !$public{$_} } sort keys %section), '', 'doc/functions.md has none that is gone');
+	cmp_ok(scalar keys %public, '>', 40, 'the functions have been read');
+}
+
+make_stages();
+check_page($_) foreach 'README.md', map { s/^\Q$ENV{BEHAVPRED_SOURCE}\E\///r } sort glob "$ENV{BEHAVPRED_SOURCE}/doc/*.md";
+check_dashboard();
+check_dbt();
+check_meta();
+check_functions();
+done_testing();
