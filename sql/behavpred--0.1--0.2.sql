@@ -2496,25 +2496,40 @@ AS $$
 $$;
 COMMENT ON FUNCTION card_training(bigint) IS 'For model_card(): who trained, when, with which seed and options';
 
+-- An imported model, or one of an earlier version, has no test part here: its figures are
+-- those that came with it.
 CREATE FUNCTION card_metrics(target text, version int) RETURNS json
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-  SELECT json_agg(json_build_object('metric', e.metric, 'at', e.at, 'value', e.value, 'low', e.low, 'high', e.high,
-                                    'popularity', e.popularity, 'prior', e.prior, 'n', e.n, 'positives', e.positives) ORDER BY e.place)
-  FROM behavpred.evaluate(target, version => version) WITH ORDINALITY
-    AS e (metric, at, value, low, high, n, positives, popularity, prior, basis, place)
+BEGIN
+  RETURN (
+    SELECT json_agg(json_build_object('metric', e.metric, 'at', e.at, 'value', e.value, 'low', e.low, 'high', e.high,
+                                      'popularity', e.popularity, 'prior', e.prior, 'n', e.n, 'positives', e.positives) ORDER BY e.place)
+    FROM behavpred.evaluate(target, version => version) WITH ORDINALITY
+      AS e (metric, at, value, low, high, n, positives, popularity, prior, basis, place));
+EXCEPTION WHEN object_not_in_prerequisite_state THEN
+  RETURN (
+    SELECT json_agg(json_build_object('metric', m.metric, 'at', NULL, 'value', m.value, 'low', m.low, 'high', m.high,
+                                      'popularity', NULL, 'prior', NULL, 'n', m.n, 'positives', m.positives) ORDER BY m.metric)
+    FROM behavpred.metrics m WHERE m.target = $1 AND m.version = $2);
+END
 $$;
-COMMENT ON FUNCTION card_metrics(text, int) IS 'For model_card(): evaluate() of a version';
+COMMENT ON FUNCTION card_metrics(text, int) IS 'For model_card(): evaluate() of a version; the figures that came with it, when no test part was kept';
 
 CREATE FUNCTION card_calibration(target text, version int, options jsonb) RETURNS json
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-  SELECT json_build_object('method', options -> 'calibration', 'bins', json_agg(
-           json_build_object('probability', c.probability, 'rate', c.rate, 'low', c.low, 'high', c.high,
-                             'n', c.n, 'positives', c.positives) ORDER BY c.bin))
-  FROM behavpred.calibration_curve(target, version => version) c
+BEGIN
+  RETURN (
+    SELECT json_build_object('method', options -> 'calibration', 'bins', json_agg(
+             json_build_object('probability', c.probability, 'rate', c.rate, 'low', c.low, 'high', c.high,
+                               'n', c.n, 'positives', c.positives) ORDER BY c.bin))
+    FROM behavpred.calibration_curve(target, version => version) c);
+EXCEPTION WHEN object_not_in_prerequisite_state THEN
+  RETURN json_build_object('method', options -> 'calibration', 'bins', '[]'::json);
+END
 $$;
 COMMENT ON FUNCTION card_calibration(text, int, jsonb) IS 'For model_card(): method and reliability curve';
 
@@ -2529,7 +2544,8 @@ AS $$
   CROSS JOIN LATERAL (VALUES
     (1, NOT model.usable, 'The graph has been trained again since: this version is not used for predictions any more.'),
     (2, model.metrics ->> 'test_basis' = 'in_graph', 'The vectors were trained on the very interactions to be predicted, so these figures are too good. Train the graph again, now that the target is known.'),
-    (3, (auc.positives)::int < 100, format('Only %s positive users measured it; the AUC is known to within %s.', auc.positives, behavpred.card_number((auc.high - auc.low) / 2))),
+    (3, auc.popularity IS NULL, 'No test part was kept here, as of a model that was imported: its figures are those that came with it, and curves cannot be drawn.'),
+    (3, auc.positives < 100, format('Only %s positive users measured it; the AUC is known to within %s.', auc.positives, behavpred.card_number((auc.high - auc.low) / 2))),
     (4, auc.popularity >= auc.low, format('The number of interactions alone reaches an AUC of %s, no worse than this model within its interval.', behavpred.card_number(auc.popularity))),
     (5, (model.metrics ->> 'teacher_auc')::float8 > auc.value, format('The teacher, from which this model learns, ranks the same users better (AUC %s).', behavpred.card_number((model.metrics ->> 'teacher_auc')::float8))),
     (6, known.seeds IS NOT NULL, 'Positives include a list of seeds: the probability is that of being one of them, not of acting.'),
@@ -2905,6 +2921,17 @@ AS $$
 $$;
 COMMENT ON FUNCTION report_scores(text, int, int) IS 'For report_html(): scores of the test part, those who acted beside the others';
 
+CREATE FUNCTION report_test_part(target text, version int, facts json) RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT behavpred.report_roc(target, version, (m.all -> 'auc')::json)
+      || behavpred.report_calibration(facts #>> '{calibration,method}', (m.all -> 'ece')::json, facts #> '{calibration,bins}')
+      || behavpred.report_scores(target, version, CASE WHEN (facts #>> '{sample,test_positives}')::int < 100 THEN 10 ELSE 24 END)
+  FROM (SELECT jsonb_object_agg(metric ->> 'metric', metric) AS all FROM json_array_elements(facts -> 'metrics') AS metric) AS m
+$$;
+COMMENT ON FUNCTION report_test_part(text, int, json) IS 'For report_html(): what the test part shows: ROC, calibration, scores';
+
 CREATE FUNCTION report_epochs(epochs float8[], numbers float8[], title text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
@@ -3100,7 +3127,6 @@ DECLARE
   facts json := behavpred.card_facts(target, version);
   chosen int := facts #>> '{model,version}';
   name text := behavpred.report_escape(target);
-  metrics jsonb := jsonb_object_agg(m ->> 'metric', m) FROM json_array_elements(facts -> 'metrics') AS m;
   deployed boolean := facts #>> '{model,deployed}';
 BEGIN
   RETURN concat(
@@ -3111,9 +3137,7 @@ BEGIN
            behavpred.card_text(facts #> '{model,trained_at}'), behavpred.report_escape(facts #>> '{model,graph}')),
     behavpred.report_tiles(facts), E'\n<div class="cards">\n',
     CASE WHEN deployed THEN behavpred.report_audience(target) END,
-    behavpred.report_roc(target, chosen, (metrics -> 'auc')::json),
-    behavpred.report_calibration(facts #>> '{calibration,method}', (metrics -> 'ece')::json, facts #> '{calibration,bins}'),
-    behavpred.report_scores(target, chosen, CASE WHEN (facts #>> '{sample,test_positives}')::int < 100 THEN 10 ELSE 24 END),
+    CASE WHEN json_array_length(facts #> '{calibration,bins}') > 0 THEN behavpred.report_test_part(target, chosen, facts) END,
     CASE WHEN deployed THEN behavpred.report_factors(target, facts #>> '{model,graph}') END,
     behavpred.report_training((facts #>> '{graph_training,run_id}')::bigint),
     behavpred.report_metrics(facts -> 'metrics'),

@@ -241,6 +241,17 @@ AS $$
 $$;
 COMMENT ON FUNCTION report_scores(text, int, int) IS 'For report_html(): scores of the test part, those who acted beside the others';
 
+CREATE FUNCTION report_test_part(target text, version int, facts json) RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT behavpred.report_roc(target, version, (m.all -> 'auc')::json)
+      || behavpred.report_calibration(facts #>> '{calibration,method}', (m.all -> 'ece')::json, facts #> '{calibration,bins}')
+      || behavpred.report_scores(target, version, CASE WHEN (facts #>> '{sample,test_positives}')::int < 100 THEN 10 ELSE 24 END)
+  FROM (SELECT jsonb_object_agg(metric ->> 'metric', metric) AS all FROM json_array_elements(facts -> 'metrics') AS metric) AS m
+$$;
+COMMENT ON FUNCTION report_test_part(text, int, json) IS 'For report_html(): what the test part shows: ROC, calibration, scores';
+
 CREATE FUNCTION report_epochs(epochs float8[], numbers float8[], title text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
@@ -436,7 +447,6 @@ DECLARE
   facts json := behavpred.card_facts(target, version);
   chosen int := facts #>> '{model,version}';
   name text := behavpred.report_escape(target);
-  metrics jsonb := jsonb_object_agg(m ->> 'metric', m) FROM json_array_elements(facts -> 'metrics') AS m;
   deployed boolean := facts #>> '{model,deployed}';
 BEGIN
   RETURN concat(
@@ -447,9 +457,7 @@ BEGIN
            behavpred.card_text(facts #> '{model,trained_at}'), behavpred.report_escape(facts #>> '{model,graph}')),
     behavpred.report_tiles(facts), E'\n<div class="cards">\n',
     CASE WHEN deployed THEN behavpred.report_audience(target) END,
-    behavpred.report_roc(target, chosen, (metrics -> 'auc')::json),
-    behavpred.report_calibration(facts #>> '{calibration,method}', (metrics -> 'ece')::json, facts #> '{calibration,bins}'),
-    behavpred.report_scores(target, chosen, CASE WHEN (facts #>> '{sample,test_positives}')::int < 100 THEN 10 ELSE 24 END),
+    CASE WHEN json_array_length(facts #> '{calibration,bins}') > 0 THEN behavpred.report_test_part(target, chosen, facts) END,
     CASE WHEN deployed THEN behavpred.report_factors(target, facts #>> '{model,graph}') END,
     behavpred.report_training((facts #>> '{graph_training,run_id}')::bigint),
     behavpred.report_metrics(facts -> 'metrics'),

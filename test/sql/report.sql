@@ -78,6 +78,12 @@ SELECT abs(sum(m[1]::float8) - 100) < 1 AS whole FROM pages, regexp_matches(page
 -- The same twice, but for the time at its foot.
 SELECT regexp_replace(page, '<footer>.*', '') = regexp_replace(behavpred.report_html('plain'), '<footer>.*', '') AS repeatable FROM pages WHERE target = 'plain';
 
+-- An imported model has no test part here: the card has the figures that came with it, the page no curves of them.
+SELECT behavpred.import_model('plain', behavpred.export_model('plain'), deploy => false) AS version \gset
+SELECT behavpred.model_card('plain', version => :version) ~ 'No test part was kept here' AS card,
+       abs((behavpred.model_card('plain', format => 'json', version => :version)::jsonb #>> '{metrics,1,value}')::float8 - (SELECT value FROM behavpred.metrics WHERE target = 'plain' AND version = 1 AND metric = 'auc')) < 1e-9 AS same_auc;
+SELECT unknown, unbalanced, cardinality(regexp_split_to_array(behavpred.report_html('plain', :version), '<svg')) - 1 AS charts FROM pg_temp.check_page(behavpred.report_html('plain', :version));
+
 -- Readers see it, without what only the owner may ask of the sources; others see nothing.
 CREATE ROLE regress_behavpred_reader;
 GRANT USAGE ON SCHEMA report_test TO regress_behavpred_reader;
