@@ -806,7 +806,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$ SELECT warm AND cosine IS NOT NULL AND cosine >= 0.9 $$;
 
 COMMENT ON FUNCTION vectors_fit(boolean, float8) IS
-'Whether a model of an earlier run predicts with the present vectors: every training since then was a warm start, and the mean cosine of the users'' vectors is at least 0.9';
+'For models and views: whether a model of an earlier run predicts with the present vectors: every training since then was a warm start, and the mean cosine of the users'' vectors is at least 0.9';
 
 CREATE FUNCTION model_cosine(graph text, graph_run bigint, trained_run bigint) RETURNS float8
 LANGUAGE sql STABLE PARALLEL SAFE
@@ -2993,6 +2993,29 @@ END
 $$;
 COMMENT ON FUNCTION report_factors(text, text) IS 'For report_html(): factors by how much they contribute, from explain()';
 
+CREATE FUNCTION report_drift(target text) RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  listing text;
+  worst text;
+BEGIN
+  SELECT behavpred.report_rows('{measure,PSI,by chance,users,verdict}', array_agg(cell ORDER BY d.place, u.n)),
+         ('{ok,watch,retrain}'::text[])[max(array_position('{ok,watch,retrain}', d.verdict))]
+  INTO listing, worst
+  FROM behavpred.check_drift(target) WITH ORDINALITY AS d (measure, reference_users, present_users, psi, by_chance, verdict, place),
+    unnest(ARRAY[d.measure, behavpred.card_number(d.psi), behavpred.card_number(d.by_chance), behavpred.card_number(d.present_users), d.verdict]) WITH ORDINALITY AS u (cell, n);
+  RETURN behavpred.report_card('Drift', CASE worst
+    WHEN 'ok' THEN 'Users and scores are as they were when it was trained.'
+    WHEN 'watch' THEN 'Something has moved since it was trained; not enough yet to train again.'
+    ELSE 'What it was trained on has changed: train it again.' END, listing);
+EXCEPTION WHEN insufficient_privilege OR object_not_in_prerequisite_state OR undefined_table THEN
+  RETURN behavpred.report_card('Drift', 'Not drawn: ' || SQLERRM || '.', '');
+END
+$$;
+COMMENT ON FUNCTION report_drift(text) IS 'For report_html(): check_drift()';
+
 CREATE FUNCTION report_tile(title text, number text, note text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
@@ -3139,6 +3162,7 @@ BEGIN
     CASE WHEN deployed THEN behavpred.report_audience(target) END,
     CASE WHEN json_array_length(facts #> '{calibration,bins}') > 0 THEN behavpred.report_test_part(target, chosen, facts) END,
     CASE WHEN deployed THEN behavpred.report_factors(target, facts #>> '{model,graph}') END,
+    CASE WHEN deployed THEN behavpred.report_drift(target) END,
     behavpred.report_training((facts #>> '{graph_training,run_id}')::bigint),
     behavpred.report_metrics(facts -> 'metrics'),
     behavpred.report_limits(facts -> 'limits'),
@@ -3147,7 +3171,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION report_html(text, int) IS
-'A page of HTML about a target''s model: audience curve with its interval, ROC, calibration, scores, factors, training, metrics, limits and model card. It needs no network and runs no script; light and dark, phone and desk. version: default the deployed one, else the latest; audience and factors are drawn for the deployed one only. Write it to a file by psql: \pset format unaligned, \pset tuples_only on, \o report.html';
+'A page of HTML about a target''s model: audience curve with its interval, ROC, calibration, scores, factors, drift, training, metrics, limits and model card. It needs no network and runs no script; light and dark, phone and desk. version: default the deployed one, else the latest; audience, factors and drift are drawn for the deployed one only. Write it to a file by psql: \pset format unaligned, \pset tuples_only on, \o report.html';
 
 -- ---------------------------------------------------------------------------
 -- Drift: has what a model or a graph is used on moved away from what it was trained on?

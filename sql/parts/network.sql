@@ -103,7 +103,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$ SELECT warm AND cosine IS NOT NULL AND cosine >= 0.9 $$;
 
 COMMENT ON FUNCTION vectors_fit(boolean, float8) IS
-'Whether a model of an earlier run predicts with the present vectors: every training since then was a warm start, and the mean cosine of the users'' vectors is at least 0.9';
+'For models and views: whether a model of an earlier run predicts with the present vectors: every training since then was a warm start, and the mean cosine of the users'' vectors is at least 0.9';
 
 CREATE FUNCTION model_cosine(graph text, graph_run bigint, trained_run bigint) RETURNS float8
 LANGUAGE sql STABLE PARALLEL SAFE
