@@ -220,7 +220,7 @@ sub check_functions
 		JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'behavpred'
 		LEFT JOIN LATERAL (SELECT name FROM unnest(coalesce(p.proargnames, '{}'), coalesce(p.proargmodes::text[], '{}')) AS u (name, mode)
 		                   WHERE coalesce(mode, 'i') IN ('i', 'b', 'v')) a ON true
-		WHERE p.pronamespace = 'behavpred'::regnamespace AND obj_description(p.oid, 'pg_proc') !~ '^(For (?!superusers)|Input of|Output of|Binary )' AND p.proname !~ '^metric_'
+		WHERE p.pronamespace = 'behavpred'::regnamespace AND obj_description(p.oid, 'pg_proc') !~ '^(For (?!superusers|pg_cron)|Input of|Output of|Binary )' AND p.proname !~ '^metric_'
 		GROUP BY p.proname ORDER BY p.proname});
 	my %public;
 
