@@ -12,6 +12,7 @@ CREATE TABLE drift_reference (
   measure text NOT NULL,
   edges float8[] NOT NULL,
   counts float8[] NOT NULL,
+  users text[],
   FOREIGN KEY (target, version) REFERENCES trained_model ON DELETE CASCADE
 );
 
@@ -19,7 +20,7 @@ CREATE UNIQUE INDEX drift_reference_key ON drift_reference (graph, coalesce(targ
 CREATE INDEX drift_reference_target ON drift_reference (target, version);
 
 COMMENT ON TABLE drift_reference IS
-'How measures of users were spread when a graph (target is NULL) or a version of a target was trained: histograms for check_drift()';
+'How measures of users were spread when a graph (target is NULL) or a version of a target was trained: histograms for check_drift(); the keys of the users that are looked at again stand at the measure "users"';
 COMMENT ON INDEX drift_reference_key IS 'One histogram for each measure';
 COMMENT ON INDEX drift_reference_target IS 'The histograms of a version, which go with it';
 
@@ -69,8 +70,11 @@ DECLARE
   dimension int;
   part int;
   measures text;
+  of_known text;
+  known text[];
 BEGIN
   SELECT * INTO g FROM behavpred.registered_graph r WHERE r.graph = $1;
+  SELECT d.users INTO known FROM behavpred.drift_reference d WHERE d.graph = $1 AND d.target IS NULL AND d.measure = 'users';
   SELECT * INTO run FROM behavpred.training_run r WHERE r.run_id = g.trained_run;
   dimension := run.options ->> 'dimension';
   part := dimension / (run.options ->> 'factors')::int;
@@ -80,8 +84,9 @@ BEGIN
   IF $2 IS NULL THEN
     SELECT string_agg(format('(%L, behavpred.dot(s.embedding[%s:%s], s.embedding[%s:%s]) / nullif(behavpred.dot(s.embedding[1:%s], s.embedding[1:%s]), 0))',
                              'factor mass ' || k, (k - 1) * part + 1, k * part, (k - 1) * part + 1, k * part, dimension, dimension), ', ' ORDER BY k)
-    INTO measures FROM generate_series(1, dimension / part) k WHERE part < dimension;
-    measures := concat_ws(', ', '(''degree'', s.degree::float8)', '(''embedding norm'', sqrt(behavpred.dot(s.embedding, s.embedding)))', measures);
+    INTO of_known FROM generate_series(1, dimension / part) k WHERE part < dimension;
+    of_known := concat_ws(', ', '(''embedding norm'', sqrt(behavpred.dot(s.embedding, s.embedding)))', of_known);
+    measures := '(''degree'', s.degree::float8)';
   ELSE
     SELECT * INTO t FROM behavpred.registered_target r WHERE r.target = $2;
     SELECT m.model INTO model FROM behavpred.trained_model m WHERE m.target = $2 AND m.version = $3;
@@ -92,13 +97,19 @@ BEGIN
                      behavpred.relation_named(g.object_embeddings), g.object_column, g.object_key_type::regtype)
       INTO objects USING t.objects;
       IF objects IS NOT NULL THEN
-        measures := measures || format(', (''teacher-student gap'', behavpred.logit($1, s.embedding) - %s * greatest(%s))', run.result ->> 'scale', objects);
+        of_known := format('(''teacher-student gap'', behavpred.logit($1, s.embedding) - %s * greatest(%s))', run.result ->> 'scale', objects);
       END IF;
     END IF;
   END IF;
   RETURN QUERY EXECUTE format(
     'SELECT v.measure, array_agg(v.number) FROM (SELECT embedding, degree FROM %s) s CROSS JOIN LATERAL (VALUES %s) v (measure, number) WHERE v.number IS NOT NULL GROUP BY 1',
     behavpred.drift_sample(behavpred.relation_named(g.user_embeddings)), measures) USING model;
+  -- A newcomer's vector is made of his neighbours', without having learnt, and so a little unlike: of vectors those of the same users are compared.
+  IF of_known IS NOT NULL THEN
+    RETURN QUERY EXECUTE format(
+      'SELECT v.measure, array_agg(v.number) FROM (SELECT embedding FROM %1$s WHERE %2$I = ANY ($2::%3$s[])) s CROSS JOIN LATERAL (VALUES %4$s) v (measure, number) WHERE v.number IS NOT NULL GROUP BY 1',
+      behavpred.relation_named(g.user_embeddings), g.user_column, g.user_key_type::regtype, of_known) USING model, known;
+  END IF;
 END
 $$;
 
@@ -159,6 +170,26 @@ $$;
 COMMENT ON FUNCTION drift_verdict(float8, float8, float8) IS
 'For check_drift(): ok, watch from 0.1, retrain from 0.25, after what chance makes of it is taken off; ok as long as chance alone may have done it';
 
+CREATE FUNCTION drift_users(graph text) RETURNS text[]
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  g behavpred.registered_graph;
+  users text[];
+BEGIN
+  SELECT * INTO g FROM behavpred.registered_graph r WHERE r.graph = $1;
+  IF behavpred.relation_named(g.user_embeddings) IS NOT NULL THEN
+    EXECUTE format('SELECT array_agg(%I::text) FROM %s', g.user_column, behavpred.drift_sample(behavpred.relation_named(g.user_embeddings))) INTO users;
+  END IF;
+  RETURN users;
+END
+$$;
+
+COMMENT ON FUNCTION drift_users(text) IS 'For check_drift(): keys of a sample of a graph''s users';
+
+REVOKE EXECUTE ON FUNCTION drift_users(text) FROM PUBLIC;
+
 -- Called when a graph (target is NULL) or a version of a target has been trained.
 CREATE FUNCTION keep_drift_reference(graph text, target text, version int) RETURNS void
 LANGUAGE sql VOLATILE
@@ -166,6 +197,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
   DELETE FROM behavpred.drift_reference d
   WHERE d.graph = $1 AND d.target IS NOT DISTINCT FROM $2 AND d.version IS NOT DISTINCT FROM $3;
+  INSERT INTO behavpred.drift_reference (graph, owner, measure, edges, counts, users)
+  SELECT $1, g.owner, 'users', '{}', '{}', behavpred.drift_users($1) FROM behavpred.registered_graph g WHERE g.graph = $1 AND $2 IS NULL;
   INSERT INTO behavpred.drift_reference (graph, target, version, owner, measure, edges, counts)
   SELECT $1, $2, $3, g.owner, v.measure, e.edges, behavpred.drift_counts(v.numbers, e.edges)
   FROM behavpred.registered_graph g
@@ -209,7 +242,7 @@ END
 $$;
 
 COMMENT ON FUNCTION check_graph_drift(text) IS
-'How far degree, length of the vector and mass of each factor of a graph''s users have moved since its last training (a refresh moves them, as do new users). psi: population stability index over tenths of the reference; by_chance: what it is on average without any drift at these numbers of users; verdict: ok, watch or retrain where psi less by_chance reaches 0.1 or 0.25 and is more than chance does in 999 of 1,000 cases';
+'How far degrees of a graph''s users have moved since its last training, and the length of the vector and the mass of each factor of users who were there then (a refresh moves them). psi: population stability index over tenths of the reference; by_chance: what it is on average without any drift at these numbers of users; verdict: ok, watch or retrain where psi less by_chance reaches 0.1 or 0.25 and is more than chance does in 999 of 1,000 cases';
 
 CREATE FUNCTION drift_positives(graph text, target text, OUT positives bigint, OUT users bigint)
 LANGUAGE plpgsql STABLE
@@ -295,6 +328,6 @@ END
 $$;
 
 COMMENT ON FUNCTION check_drift(text) IS
-'How far the deployed model of a target is from what it was trained on: its score, the gap between it and the graph''s own score of the target''s objects (teacher-student gap), the rate of positives (unless the target has candidates; psi is then the square of its logarithmic change), and what check_graph_drift() tells of the graph. Its only row is "vectors" when the graph was trained anew and the model does not fit. Columns as there';
+'How far the deployed model of a target is from what it was trained on: its score, the gap between it and the graph''s own score of the target''s objects (teacher-student gap, of users who were there when the graph was trained), the rate of positives (unless the target has candidates; psi is then the square of its logarithmic change), and what check_graph_drift() tells of the graph. Its only row is "vectors" when the graph was trained anew and the model does not fit. Columns as there';
 
 REVOKE EXECUTE ON FUNCTION check_drift(text), check_graph_drift(text), drift_positives(text, text) FROM PUBLIC;

@@ -335,9 +335,9 @@ fading(const GraphDefinition *definition, Oid relation)
 		moment = psprintf("pg_catalog.floor(EXTRACT(epoch FROM pg_catalog.now())::pg_catalog.float8 "
 						  "OPERATOR(pg_catalog./) (8 OPERATOR(pg_catalog.*) %s)) OPERATOR(pg_catalog.*) (8 OPERATOR(pg_catalog.*) %s)",
 						  half_life, half_life);
-	return psprintf(" OPERATOR(pg_catalog.*) pg_catalog.power(2::pg_catalog.float8, GREATEST(-120::pg_catalog.float8, "
+	return psprintf(" OPERATOR(pg_catalog.*) pg_catalog.power(2::pg_catalog.float8, GREATEST('-120'::pg_catalog.float8, "
 					"LEAST(8::pg_catalog.float8, COALESCE((EXTRACT(epoch FROM %s::pg_catalog.timestamptz)::pg_catalog.float8 "
-					"OPERATOR(pg_catalog.-) (%s)) OPERATOR(pg_catalog./) %s, -120))))",
+					"OPERATOR(pg_catalog.-) (%s)) OPERATOR(pg_catalog./) %s, '-120'))))",
 					quote_identifier(definition->time_column), moment, half_life);
 }
 

@@ -28,7 +28,7 @@ static const char trim_versions[] =
 "FROM behavpred.trained_model) p "
 "WHERE t.target OPERATOR(pg_catalog.=) m.target AND p.target OPERATOR(pg_catalog.=) m.target "
 "AND p.version OPERATOR(pg_catalog.=) m.version AND p.place OPERATOR(pg_catalog.>) $1 "
-"AND m.version IS DISTINCT FROM t.deployed_version AND NOT EXISTS ("
+"AND (t.deployed_version IS NULL OR m.version OPERATOR(pg_catalog.<>) t.deployed_version) AND NOT EXISTS ("
 "SELECT FROM behavpred.model_deployment a JOIN behavpred.model_deployment b "
 "ON b.deployment_id OPERATOR(pg_catalog.=) a.returns_to "
 "WHERE a.deployment_id OPERATOR(pg_catalog.=) (SELECT pg_catalog.max(deployment_id) FROM behavpred.model_deployment d "

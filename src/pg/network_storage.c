@@ -354,7 +354,8 @@ check_features(const GraphTraining *training)
 	bool		same = false;
 
 	feature_arguments(training->loaded, values, nulls);
-	read_rows("SELECT user_features IS NOT DISTINCT FROM $2 AND object_features IS NOT DISTINCT FROM $3 "
+	read_rows("SELECT COALESCE(user_features, '{}') OPERATOR(pg_catalog.=) COALESCE($2, '{}') "
+			  "AND COALESCE(object_features, '{}') OPERATOR(pg_catalog.=) COALESCE($3, '{}') "
 			  "FROM behavpred.trained_network WHERE graph OPERATOR(pg_catalog.=) $1",
 			  lengthof(types), types, values, nulls, keep_bool, &same);
 	if (!same)

@@ -47,6 +47,7 @@ is($node->safe_psql('postgres', "SELECT place, row_count, action FROM behavpred.
 		'shop_user_embedding|1|removed',
 		'behavpred.training_checkpoint|1|removed',
 		'behavpred.trained_network_part|1|removed',
+		'behavpred.drift_reference|1|removed',
 		'shop.events|8|remains: yours to delete (interactions)',
 		'shop.people|1|remains: yours to delete (features)',
 		'shop.vips|1|remains: yours to delete (seeds)',
@@ -73,7 +74,7 @@ is($node->safe_psql('postgres', "SELECT behavpred.embedding('shop', $quoted) IS 
 		SELECT behavpred.create_graph('numbers', 'numbers');
 		SELECT behavpred.train_graph('numbers', dimension => 4, factors => 2, epochs => 0)});
 	is($node->safe_psql('postgres', q{SELECT place, row_count FROM behavpred.forget_user('numbers', 7) WHERE row_count > 0}),
-		"public.numbers_user_embedding|1\nbehavpred.trained_network_part|1\npublic.numbers|3", 'a key in its own type');
+		"public.numbers_user_embedding|1\nbehavpred.trained_network_part|1\nbehavpred.drift_reference|1\npublic.numbers|3", 'a key in its own type');
 	(undef, undef, $error) = $node->psql('postgres', q{SELECT behavpred.forget_user('numbers', 'x'' OR true --')});
 	like($error, qr/ERROR:  invalid input syntax for type integer/, 'no key, no statement');
 	(undef, undef, $error) = $node->psql('postgres', q{SELECT behavpred.forget_user('nothing', 7)});
