@@ -81,7 +81,7 @@ my @calls = (
 	q{CALL behavpred.run_nightly('<graph>', retrain => 'always')},
 	q{SELECT behavpred.set_graph_time('<graph>', half_life => '9 days', until => 'yesterday')},
 	q{SELECT epochs_run FROM behavpred.train_graph('<graph>', dimension => 8, factors => 2, epochs => 1)},
-	q{SELECT pairs > 0 FROM behavpred.evaluate_graph_after('<graph>', horizon => '1 day')},
+	q{SELECT pairs FROM behavpred.evaluate_graph_after('<graph>', horizon => '1 day')},
 	q{SELECT behavpred.set_graph_time('<graph>')},
 	q{SELECT epochs_run FROM behavpred.train_graph('<graph>', dimension => 8, factors => 2, epochs => 1)},
 	q{SELECT count(*) FROM behavpred.train_targets('<graph>')},
