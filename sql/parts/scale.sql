@@ -29,3 +29,33 @@ COMMENT ON FUNCTION logit(model, real[]) IS
 REVOKE EXECUTE ON FUNCTION
   train_graph(text, regclass, int, int, int, int, int, int, float8, int, float8, int, float8, bigint, int, jsonb)
 FROM PUBLIC;
+
+CREATE FUNCTION student_sums_add(sums bytea, plan bytea, embedding real[], label float8, soft_label float8, weight float8)
+RETURNS bytea AS 'MODULE_PATHNAME', 'behavpred_student_sums_add' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION student_sums_merge(sums bytea, other bytea) RETURNS bytea
+AS 'MODULE_PATHNAME', 'behavpred_student_sums_merge' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE AGGREGATE student_sums(plan bytea, embedding real[], label float8, soft_label float8, weight float8) (
+  SFUNC = student_sums_add, STYPE = bytea, SSPACE = 20000, COMBINEFUNC = student_sums_merge, PARALLEL = SAFE);
+
+COMMENT ON FUNCTION student_sums_add(bytea, bytea, real[], float8, float8, float8) IS 'One sample more; a part of student_sums()';
+COMMENT ON FUNCTION student_sums_merge(bytea, bytea) IS 'The sums of two sets of samples; a part of student_sums()';
+COMMENT ON AGGREGATE student_sums(bytea, real[], float8, float8, float8) IS
+'What one step of train_student() needs of the samples: loss, gradient and Hessian at the parameters of the plan. Its state passes between parallel workers and servers';
+
+CREATE FUNCTION train_student(
+  samples regclass, model text DEFAULT 'logistic', hidden int[] DEFAULT NULL, soft_weight float8 DEFAULT 0.5,
+  by_statements boolean DEFAULT NULL, seed bigint DEFAULT NULL, threads int DEFAULT NULL, options jsonb DEFAULT NULL,
+  OUT trained model, OUT n bigint, OUT positive_rate float8, OUT went_by_statements boolean, OUT statements int,
+  OUT seconds float8)
+RETURNS record AS 'MODULE_PATHNAME', 'behavpred_train_student' LANGUAGE C VOLATILE;
+
+COMMENT ON FUNCTION train_student(regclass, text, int[], float8, boolean, bigint, int, jsonb) IS
+'Train a model of your own samples: all rows of a relation with the columns embedding (real[]), label (boolean, or 0 and 1) and, if you like, soft_label (0 to 1) and weight (at least 0); rows with a NULL do not count.
+model: logistic or mlp, with hidden layers of the widths in hidden. soft_weight: of the soft labels, 0 to 1.
+by_statements: true: one statement for each step, which sums over the samples where they are, in parallel workers, partitions and servers, and holds nothing but the sums; false: the samples are read into memory; default: by statements when they lie in a partitioned, foreign or distributed relation or would not fit into behavpred.max_memory. A logistic model is the same up to rounding; an mlp is fitted to all samples at once by L-BFGS (options: iterations) instead of by batches (options: epochs, batch_size, learning_rate).
+seed, threads: default behavpred.seed, behavpred.threads. options: soft_temperature, ridge, anchored (false), iterations and the above.
+Result: the model for score(), uncalibrated: probabilities are those of the samples; samples, their rate of positives, how it went, statements, seconds.';
+
+REVOKE EXECUTE ON FUNCTION
+  train_student(regclass, text, int[], float8, boolean, bigint, int, jsonb)
+FROM PUBLIC;

@@ -13,7 +13,6 @@
 
 #define MOST_BATCH 65536
 #define MOST_AUTOMATIC_RIDGE 1.0
-#define ANCHOR_RIDGE 1e-6		/* of the anchor itself: only to keep it finite */
 #define MOST_ROUNDS 100000		/* of iterations and epochs */
 
 /* A column that varies by less than rounding moves its mean is constant in all but noise. */
@@ -81,9 +80,9 @@ check_mlp_options(Core *core, const StudentOptions *options)
 	return CORE_OK;
 }
 
-/* The options that both kinds have, then those of one. */
-static CoreStatus
-check_options(Core *core, const StudentOptions *options)
+/* See student_fit.h: the options that both kinds have, then those of one. */
+CoreStatus
+student_check_options(Core *core, const StudentOptions *options)
 {
 	if (!(options->soft_weight >= 0.0f && options->soft_weight <= 1.0f))
 		return core_fail(core, CORE_INVALID, "soft_weight is %g, it must be in [0, 1]", options->soft_weight);
@@ -102,92 +101,91 @@ check_options(Core *core, const StudentOptions *options)
 	return check_mlp_options(core, options);
 }
 
-/* For each label: sum of weights, and of their squares. */
-typedef struct LabelSums
+/* See student_fit.h. */
+CoreStatus
+student_check_sample(Core *core, int64_t number, double label, double soft_label, double weight)
 {
-	double		weights[2];
-	double		squares[2];
-} LabelSums;
+	if (label != 0.0 && label != 1.0)
+		return core_fail(core, CORE_INVALID, "label %lld is %g, it must be 0 or 1", (long long) number, label);
+	if (!(weight >= 0.0 && isfinite(weight)))
+		return core_fail(core, CORE_INVALID, "weight %lld is %g, it must be finite and at least 0",
+						 (long long) number, weight);
+	if (!(soft_label >= 0.0 && soft_label <= 1.0))
+		return core_fail(core, CORE_INVALID, "soft label %lld is %g, it must be in [0, 1]",
+						 (long long) number, soft_label);
+	return CORE_OK;
+}
+
+/* See student_fit.h. */
+CoreStatus
+student_check_classes(Core *core, const LabelSums *sums)
+{
+	if (!(sums->weights[0] > 0.0 && sums->weights[1] > 0.0))
+		return core_fail(core, CORE_INVALID, "there is no %s sample of positive weight among %lld",
+						 sums->weights[1] > 0.0 ? "negative" : "positive", (long long) sums->n);
+	return CORE_OK;
+}
 
 /* Labels and weights in their ranges; *sums is filled. */
 static CoreStatus
 check_labels(Core *core, const StudentSamples *samples, LabelSums *sums)
 {
-	*sums = (LabelSums) {0};
+	*sums = (LabelSums) {.n = samples->n, .has_soft = samples->soft_labels != NULL};
 	for (int64_t i = 0; i < samples->n; i++)
 	{
-		float		label = samples->labels[i];
-		float		weight = samples->weights != NULL ? samples->weights[i] : 1.0f;
+		double		label = samples->labels[i];
+		double		weight = samples->weights != NULL ? samples->weights[i] : 1.0;
+		double		soft = samples->soft_labels != NULL ? samples->soft_labels[i] : 0.0;
 
-		if (label != 0.0f && label != 1.0f)
-			return core_fail(core, CORE_INVALID, "label %lld is %g, it must be 0 or 1", (long long) (i + 1), label);
-		if (!(weight >= 0.0f && isfinite(weight)))
-			return core_fail(core, CORE_INVALID, "weight %lld is %g, it must be finite and at least 0",
-							 (long long) (i + 1), weight);
-		if (samples->soft_labels != NULL &&
-			!(samples->soft_labels[i] >= 0.0f && samples->soft_labels[i] <= 1.0f))
-			return core_fail(core, CORE_INVALID, "soft label %lld is %g, it must be in [0, 1]",
-							 (long long) (i + 1), samples->soft_labels[i]);
-		sums->weights[label == 1.0f] += weight;
-		sums->squares[label == 1.0f] += (double) weight * weight;
+		if (student_check_sample(core, i + 1, label, soft, weight) != CORE_OK)
+			return core->status;
+		label_sums_add(sums, label, soft, weight);
 	}
-	if (!(sums->weights[0] > 0.0 && sums->weights[1] > 0.0))
-		return core_fail(core, CORE_INVALID, "there is no %s sample of positive weight among %lld",
-						 sums->weights[1] > 0.0 ? "negative" : "positive", (long long) samples->n);
-	return CORE_OK;
+	return student_check_classes(core, sums);
 }
 
 /* Only soft labels make an anchor, and only of a logistic student. */
 static bool
-is_anchored(const StudentOptions *options, const StudentSamples *samples)
+is_anchored(const StudentOptions *options, const LabelSums *sums)
 {
-	return options->anchored && options->kind == STUDENT_LOGISTIC &&
-		samples->soft_labels != NULL && options->soft_weight > 0.0f;
+	return options->anchored && options->kind == STUDENT_LOGISTIC && sums->has_soft && options->soft_weight > 0.0f;
 }
 
 /* The ridge asked for, or one that suits the number of samples. */
 static double
-resolve_ridge(const StudentOptions *options, const StudentSamples *samples)
+resolve_ridge(const StudentOptions *options, const LabelSums *sums)
 {
 	double		precision = options->kind == STUDENT_MLP ? STUDENT_MLP_PRECISION : STUDENT_PRECISION;
 
 	if (options->ridge != STUDENT_RIDGE_AUTOMATIC)
 		return options->ridge;
-	if (is_anchored(options, samples))
+	if (is_anchored(options, sums))
 		precision = (1.0 - options->soft_weight) * STUDENT_ANCHOR_PRECISION;
-	return fmin(fmax(precision / (double) samples->n, ANCHOR_RIDGE), MOST_AUTOMATIC_RIDGE);
+	return fmin(fmax(precision / (double) sums->n, STUDENT_ANCHOR_RIDGE), MOST_AUTOMATIC_RIDGE);
 }
 
-/* Scales of the two loss terms, and the rate an intercept alone would predict. */
-static void
-scale_losses(StudentFit *fit, const StudentSamples *samples, const LabelSums *sums)
+/* See student_fit.h: scales of the two loss terms, and the rate an intercept alone would predict. */
+void
+student_scale_losses(StudentFit *fit, const LabelSums *sums)
 {
-	double		soft_weight = samples->soft_labels != NULL ? fit->options->soft_weight : 0.0;
+	double		soft_weight = sums->has_soft ? fit->options->soft_weight : 0.0;
 	double		temperature = fit->options->soft_temperature;
 	double		weights = sums->weights[0] + sums->weights[1];
-	double		soft_sum = 0.0;
 
+	fit->ridge = resolve_ridge(fit->options, sums);
 	fit->hard_scale = (1.0 - soft_weight) / weights;
-	fit->soft_scale = soft_weight * temperature * temperature / (double) samples->n;
-	fit->base_rate = (1.0 - soft_weight) * sums->weights[1] / weights;
-	if (soft_weight > 0.0)
-	{
-		for (int64_t i = 0; i < samples->n; i++)
-			soft_sum += samples->soft_labels[i];
-		fit->base_rate += soft_weight * soft_sum / (double) samples->n;
-	}
+	fit->soft_scale = soft_weight * temperature * temperature / (double) sums->n;
+	fit->base_rate = (1.0 - soft_weight) * sums->weights[1] / weights +
+		soft_weight * sums->soft / (double) sums->n;
 	fit->base_rate = fmin(fmax(fit->base_rate, 1e-6), 1.0 - 1e-6);
 }
 
-/* input = (vector - mean) * factor for each column; factor 0 for a constant one. */
 typedef struct Standardiser
 {
 	RowShards	cut;
-	int			width;
+	InputScale	scale;
 	const float *vectors;
 	float	   *inputs;
-	double	   *means;
-	double	   *factors;
 } Standardiser;
 
 /* Shard function: standardise some rows. */
@@ -201,32 +199,27 @@ standardise_rows(void *argument, int64_t shard, int worker)
 	(void) worker;
 	row_shard(&s->cut, shard, &begin, &end);
 	for (int64_t row = begin; row < end; row++)
-	{
-		for (int column = 0; column < s->width; column++)
-		{
-			int64_t		i = row * s->width + column;
-
-			s->inputs[i] = (float) ((s->vectors[i] - s->means[column]) * s->factors[column]);
-		}
-	}
+		input_scale_apply(&s->scale, s->vectors + row * s->scale.width, s->inputs + row * s->scale.width);
 }
 
-/* Means and factors from the statistics; a refusal when a number is not finite. */
-static CoreStatus
-plan_standardising(Core *core, const StudentSamples *samples, const ColumnStatistics *statistics,
-				   Standardiser *s)
+/* See student_fit.h. */
+CoreStatus
+student_scale_inputs(Core *core, Arena *arena, int64_t n, int width, const ColumnStatistics *statistics, InputScale *scale)
 {
-	for (int column = 0; column < samples->width; column++)
+	*scale = (InputScale) {width, arena_doubles(arena, (size_t) width), arena_doubles(arena, (size_t) width)};
+	if (core->status != CORE_OK)
+		return core->status;
+	for (int column = 0; column < width; column++)
 	{
 		const ColumnStatistics *of_column = &statistics[column];
 		bool		constant = of_column->minimum == of_column->maximum ||
 			of_column->deviation <= LEAST_RELATIVE_DEVIATION * fabs(of_column->mean) ||
 			of_column->deviation < 1e-30;
 
-		if (of_column->present < samples->n || of_column->infinite)
+		if (of_column->present < n || of_column->infinite)
 			return core_fail(core, CORE_INVALID, "number %d of a vector is not finite", column + 1);
-		s->means[column] = of_column->mean;
-		s->factors[column] = constant ? 0.0 : 1.0 / of_column->deviation;
+		scale->means[column] = of_column->mean;
+		scale->factors[column] = constant ? 0.0 : 1.0 / of_column->deviation;
 	}
 	return CORE_OK;
 }
@@ -239,21 +232,18 @@ standardise(Core *core, Arena *scratch, const StudentSamples *samples, Standardi
 	ColumnStatistics *statistics = arena_allocate(scratch, width, sizeof(ColumnStatistics));
 
 	s->cut = row_shards(samples->n, samples->width);
-	s->width = samples->width;
 	s->vectors = samples->vectors;
 	s->inputs = arena_floats(scratch, (size_t) samples->n * width);
-	s->means = arena_doubles(scratch, width);
-	s->factors = arena_doubles(scratch, width);
 	if (core->status != CORE_OK ||
 		column_statistics(core, samples->n, samples->width, samples->vectors, statistics) != CORE_OK ||
-		plan_standardising(core, samples, statistics, s) != CORE_OK)
+		student_scale_inputs(core, scratch, samples->n, samples->width, statistics, &s->scale) != CORE_OK)
 		return core->status;
 	return core_parallel(core, s->cut.shards, standardise_rows, s);
 }
 
-/* Parameters on standardised inputs to parameters on raw vectors, in single precision. */
-static CoreStatus
-fold_in(Core *core, const Standardiser *s, const double *parameters, Student *student)
+/* See student_fit.h: parameters on raw vectors, in single precision. */
+CoreStatus
+student_fold_in(Core *core, const InputScale *s, const double *parameters, Student *student)
 {
 	int64_t		count = student_parameter_count(student->n_layers, student->widths);
 	int			outputs = student->widths[1];
@@ -284,9 +274,9 @@ fold_in(Core *core, const Standardiser *s, const double *parameters, Student *st
 	return CORE_OK;
 }
 
-/* The shape of the network that the options ask for. */
-static void
-shape_network(const StudentOptions *options, int width, Student *student)
+/* See student_fit.h. */
+void
+student_shape(const StudentOptions *options, int width, Student *student)
 {
 	int			n_hidden = options->kind == STUDENT_MLP ? options->n_hidden : 0;
 
@@ -304,13 +294,13 @@ fit_logistic(StudentFit *fit, size_t count, double *parameters)
 	StudentFit	teacher = *fit;
 	double	   *anchor;
 
-	if (!fit->options->anchored || fit->soft_scale == 0.0)
+	if (!student_is_anchored(fit))
 		return student_fit_logistic(fit, parameters);
 	anchor = arena_doubles(fit->scratch, count);
 	if (anchor == NULL)
 		return fit->core->status;
 	teacher.hard_scale = 0.0;
-	teacher.ridge = ANCHOR_RIDGE;
+	teacher.ridge = STUDENT_ANCHOR_RIDGE;
 	if (student_fit_logistic(&teacher, anchor) != CORE_OK)
 		return fit->core->status;
 	fit->anchor = anchor;
@@ -337,7 +327,7 @@ fit_student(StudentFit *fit, const StudentSamples *samples, Arena *arena, Studen
 		student_fit_mlp(fit, student, parameters);
 	if (core->status != CORE_OK)
 		return core->status;
-	return fold_in(core, &standardiser, parameters, student);
+	return student_fold_in(core, &standardiser.scale, parameters, student);
 }
 
 /* See student.h. */
@@ -361,11 +351,16 @@ student_train(Core *core, Arena *arena, const StudentSamples *samples,
 	if (samples->n < 1 || samples->width < 1 || samples->width > STUDENT_MAX_WIDTH)
 		return core_fail(core, CORE_INVALID, "there are %lld samples of width %d, width must be in 1 .. %d",
 						 (long long) samples->n, samples->width, STUDENT_MAX_WIDTH);
-	if (check_options(core, options) != CORE_OK || check_labels(core, samples, &sums) != CORE_OK)
+	if (student_check_options(core, options) != CORE_OK || check_labels(core, samples, &sums) != CORE_OK)
 		return core->status;
+<<<<<<< HEAD
 	fit.ridge = resolve_ridge(options, samples);
 	scale_losses(&fit, samples, &sums);
 	shape_network(options, samples->width, student);
+=======
+	student_scale_losses(&fit, &sums);
+	student_shape(options, samples->width, student);
+>>>>>>> cb8129b (Trained students by one statement a step where their samples are)
 
 	arena_open(&scratch, core);
 	core_start_workers(core);

@@ -6,9 +6,12 @@
 #ifndef BEHAVPRED_STUDENT_FIT_H
 #define BEHAVPRED_STUDENT_FIT_H
 
+#include "statistics.h"
 #include "student.h"
 
 #include <math.h>
+
+#define STUDENT_ANCHOR_RIDGE 1e-6	/* of the anchor itself: only to keep it finite */
 
 typedef struct StudentFit
 {
@@ -50,31 +53,100 @@ cross_entropy(double logit, double target)
 	return loss;
 }
 
-/* What sample i adds to the loss in student.h, the ridge apart. */
+/* Cross entropy with a hard label and, unless soft_scale is 0, with a soft one. */
 static inline LogitLoss
-sample_loss(const StudentFit *fit, int64_t i, double logit)
+labels_loss(double logit, double hard_scale, double label, double soft_scale, double soft_label, double temperature)
 {
-	double		hard_scale = fit->hard_scale * (fit->weights != NULL ? (double) fit->weights[i] : 1.0);
-	LogitLoss	loss = cross_entropy(logit, fit->labels[i]);
+	LogitLoss	loss = cross_entropy(logit, label);
 
 	loss.value *= hard_scale;
 	loss.gradient *= hard_scale;
 	loss.curvature *= hard_scale;
-	if (fit->soft_scale > 0.0)
+	if (soft_scale > 0.0)
 	{
-		double		temperature = fit->options->soft_temperature;
-		LogitLoss	soft = cross_entropy(logit / temperature, fit->soft_labels[i]);
+		LogitLoss	soft = cross_entropy(logit / temperature, soft_label);
 
-		loss.value += fit->soft_scale * soft.value;
-		loss.gradient += fit->soft_scale / temperature * soft.gradient;
-		loss.curvature += fit->soft_scale / (temperature * temperature) * soft.curvature;
+		loss.value += soft_scale * soft.value;
+		loss.gradient += soft_scale / temperature * soft.gradient;
+		loss.curvature += soft_scale / (temperature * temperature) * soft.curvature;
 	}
 	return loss;
+}
+
+/* What sample i adds to the loss in student.h, the ridge apart. */
+static inline LogitLoss
+sample_loss(const StudentFit *fit, int64_t i, double logit)
+{
+	double		weight = fit->weights != NULL ? (double) fit->weights[i] : 1.0;
+
+	return labels_loss(logit, fit->hard_scale * weight, fit->labels[i], fit->soft_scale,
+					   fit->soft_scale > 0.0 ? fit->soft_labels[i] : 0.0, fit->options->soft_temperature);
+}
+
+/* What the labels of all samples come to. */
+typedef struct LabelSums
+{
+	int64_t		n;
+	bool		has_soft;
+	double		weights[2];		/* by label */
+	double		squares[2];		/* of the weights */
+	double		soft;			/* labels */
+} LabelSums;
+
+static inline void
+label_sums_add(LabelSums *sums, double label, double soft_label, double weight)
+{
+	sums->weights[label == 1.0] += weight;
+	sums->squares[label == 1.0] += weight * weight;
+	sums->soft += soft_label;
+}
+
+/* input = (vector - mean) * factor for each column; factor 0 for a constant one. */
+typedef struct InputScale
+{
+	int			width;
+	double	   *means;
+	double	   *factors;
+} InputScale;
+
+static inline void
+input_scale_apply(const InputScale *scale, const float *vector, float *input)
+{
+	for (int column = 0; column < scale->width; column++)
+		input[column] = (float) ((vector[column] - scale->means[column]) * scale->factors[column]);
+}
+
+/* Checks that both ways of reading the samples make; `number` tells a sample, from 1. */
+extern CoreStatus student_check_options(Core *core, const StudentOptions *options);
+extern CoreStatus student_check_sample(Core *core, int64_t number, double label, double soft_label, double weight);
+extern CoreStatus student_check_classes(Core *core, const LabelSums *sums);
+
+/* Ridge, scales and base rate of a fit whose options are set. */
+extern void student_scale_losses(StudentFit *fit, const LabelSums *sums);
+
+/* From the statistics of n vectors; CORE_INVALID when a number is not finite. */
+extern CoreStatus student_scale_inputs(Core *core, Arena *arena, int64_t n, int width,
+									   const ColumnStatistics *statistics, InputScale *scale);
+
+/* The network that the options ask for, still without parameters. */
+extern void student_shape(const StudentOptions *options, int width, Student *student);
+
+/* Parameters on standardised inputs to those of a student. */
+extern CoreStatus student_fold_in(Core *core, const InputScale *scale, const double *parameters, Student *student);
+
+/* Is it fitted to the soft labels first, to pull towards that? */
+static inline bool
+student_is_anchored(const StudentFit *fit)
+{
+	return fit->options->anchored && fit->options->kind == STUDENT_LOGISTIC && fit->soft_scale > 0.0;
 }
 
 /* Both write the parameters of the network on standardised inputs, laid out as in Student. */
 extern CoreStatus student_fit_logistic(const StudentFit *fit, double *parameters);
 extern CoreStatus student_fit_mlp(const StudentFit *fit, const Student *network, double *parameters);
+
+/* Where an MLP starts: random weights by the seed, and the base rate. */
+extern void student_mlp_start(const StudentFit *fit, const Student *network, float *parameters);
 
 /*
  * Loss of the MLP over the rows `order[0 .. n_rows - 1]`, scaled by n / n_rows so that

@@ -1,7 +1,7 @@
 /*
  * student_logistic.c
- *		Fitting of a logistic student: Newton's method with the exact Hessian up to width
- *		256, L-BFGS beyond.  Both give a direction; the rest is shared.
+ *		Fitting of a logistic student whose samples are in memory: directions of descent.h,
+ *		and a line search.
  *
  * The loss is convex and the line search accepts only a falling loss, so every fit
  * converges.  Logits of all samples are kept, and so are their changes along the
@@ -13,24 +13,17 @@
  * on small differences; the Hessian's products are single (ssyrk in panels of rows),
  * its sums double.
  */
+#include "core/descent.h"
 #include "core/student_fit.h"
 
 #include <cblas.h>
 #include <string.h>
 
-#define MOST_NEWTON_WIDTH 256
 #define SHARDS_PER_ROUND 16
 #define LEAST_ROWS 64
 #define MOST_ROWS 2048
 #define PANEL_ROWS 256
 #define LANES 8
-
-#define LBFGS_PAIRS 10
-#define MOST_HALVINGS 40
-#define SUFFICIENT_DECREASE 1e-4
-#define SMALL_GRADIENT 1e-8		/* the loss is a mean over samples, inputs are standardised */
-#define SMALL_DECREASE 1e-13
-#define FIRST_DAMPING 1e-10		/* of the Hessian's mean diagonal */
 
 /* Loss, slope and curvature along the direction. */
 typedef struct LineSums
@@ -46,13 +39,9 @@ typedef struct Logistic
 	int			n_parameters;	/* width + 1; the intercept is the last */
 	int64_t		rows_per_shard;
 	int64_t		shards;
-	bool		newton;
 
 	double	   *parameters;
-	double	   *direction;
-	double	   *gradient;
-	double	   *hessian;		/* Newton: upper triangle */
-	double	   *factor;			/* Newton: its Cholesky factor */
+	Descent		descent;
 	double	   *logits;			/* one for each sample */
 	double	   *along;			/* their change along the direction */
 	double		length;			/* how far along the line is looked at */
@@ -61,13 +50,6 @@ typedef struct Logistic
 	double	   *round_sums;		/* SHARDS_PER_ROUND x (gradient, Hessian) */
 	float	   *panels;			/* workers x (rows of a panel, its product) */
 	LineSums   *line_sums;		/* shards */
-
-	/* L-BFGS: the latest steps and changes of gradient, as rings */
-	int			pairs;
-	double	   *steps;			/* LBFGS_PAIRS x n_parameters */
-	double	   *changes;
-	double		products[LBFGS_PAIRS];	/* step . change */
-	double	   *previous_gradient;
 } Logistic;
 
 static int64_t
@@ -76,16 +58,6 @@ shard_end(const Logistic *l, int64_t shard)
 	int64_t		end = (shard + 1) * l->rows_per_shard;
 
 	return end < l->fit->n ? end : l->fit->n;
-}
-
-static double
-dot(const double *a, const double *b, int n)
-{
-	double		sum = 0.0;
-
-	for (int i = 0; i < n; i++)
-		sum += a[i] * b[i];
-	return sum;
 }
 
 /* Input row times weights, in sums that vectorise; the order is fixed. */
@@ -110,7 +82,7 @@ round_sums_size(const Logistic *l)
 {
 	size_t		n = (size_t) l->n_parameters;
 
-	return l->newton ? n + n * n : n;
+	return l->descent.newton ? n + n * n : n;
 }
 
 static size_t
@@ -118,7 +90,7 @@ panel_size(const Logistic *l)
 {
 	size_t		n = (size_t) l->n_parameters;
 
-	return l->newton ? (size_t) PANEL_ROWS * n + n * n : 0;
+	return l->descent.newton ? (size_t) PANEL_ROWS * n + n * n : 0;
 }
 
 /* Memory for all of it. */
@@ -127,22 +99,14 @@ allocate(Logistic *l)
 {
 	Arena	   *arena = l->fit->scratch;
 	Core	   *core = l->fit->core;
-	size_t		n = (size_t) l->n_parameters;
 	size_t		workers = core->threads > 1 ? (size_t) core->threads : 1;
-	size_t		pairs = l->newton ? 0 : LBFGS_PAIRS;
 
-	l->direction = arena_doubles(arena, n);
-	l->gradient = arena_doubles(arena, n);
-	l->hessian = arena_doubles(arena, l->newton ? n * n : 0);
-	l->factor = arena_doubles(arena, l->newton ? n * n : 0);
+	descent_open(&l->descent, arena, l->n_parameters, l->fit->width <= DESCENT_MOST_NEWTON_WIDTH);
 	l->logits = arena_doubles(arena, (size_t) l->fit->n);
 	l->along = arena_doubles(arena, (size_t) l->fit->n);
 	l->round_sums = arena_doubles(arena, SHARDS_PER_ROUND * round_sums_size(l));
 	l->panels = arena_floats(arena, workers * panel_size(l));
 	l->line_sums = arena_allocate(arena, (size_t) l->shards, sizeof(LineSums));
-	l->steps = arena_doubles(arena, pairs * n);
-	l->changes = arena_doubles(arena, pairs * n);
-	l->previous_gradient = arena_doubles(arena, n);
 	return core->status;
 }
 
@@ -192,7 +156,7 @@ sum_derivatives(void *argument, int64_t slot, int worker)
 			gradient[i] += by_logit * input[i];
 		gradient[n - 1] += by_logit;
 	}
-	if (!l->newton)
+	if (!l->descent.newton)
 		return;
 	for (int64_t row = begin; row < end; row += PANEL_ROWS)
 		add_panel(l, row, row + PANEL_ROWS < end ? row + PANEL_ROWS : end,
@@ -211,10 +175,10 @@ static CoreStatus
 compute_derivatives(Logistic *l)
 {
 	int			n = l->n_parameters;
-	size_t		hessian_size = l->newton ? (size_t) n * (size_t) n : 0;
+	size_t		hessian_size = l->descent.newton ? (size_t) n * (size_t) n : 0;
 
-	memset(l->gradient, 0, (size_t) n * sizeof(double));
-	memset(l->hessian, 0, hessian_size * sizeof(double));
+	memset(l->descent.gradient, 0, (size_t) n * sizeof(double));
+	memset(l->descent.hessian, 0, hessian_size * sizeof(double));
 	for (l->first_shard = 0; l->first_shard < l->shards; l->first_shard += SHARDS_PER_ROUND)
 	{
 		int64_t		left = l->shards - l->first_shard;
@@ -227,144 +191,18 @@ compute_derivatives(Logistic *l)
 			const double *sums = l->round_sums + (size_t) slot * round_sums_size(l);
 
 			for (int i = 0; i < n; i++)
-				l->gradient[i] += sums[i];
+				l->descent.gradient[i] += sums[i];
 			for (size_t i = 0; i < hessian_size; i++)
-				l->hessian[i] += sums[(size_t) n + i];
+				l->descent.hessian[i] += sums[(size_t) n + i];
 		}
 	}
 	for (int i = 0; i < n - 1; i++)
 	{
-		l->gradient[i] += l->fit->ridge * from_anchor(l, i, l->parameters[i]);
-		if (l->newton)
-			l->hessian[(size_t) i * (size_t) n + (size_t) i] += l->fit->ridge;
+		l->descent.gradient[i] += l->fit->ridge * from_anchor(l, i, l->parameters[i]);
+		if (l->descent.newton)
+			l->descent.hessian[(size_t) i * (size_t) n + (size_t) i] += l->fit->ridge;
 	}
 	return CORE_OK;
-}
-
-/* Upper Cholesky factor of Hessian + damping; false when that is not positive definite. */
-static bool
-factorise(const Logistic *l, double damping)
-{
-	int			n = l->n_parameters;
-	double	   *u = l->factor;
-
-	memcpy(u, l->hessian, (size_t) n * (size_t) n * sizeof(double));
-	for (int i = 0; i < n; i++)
-	{
-		double	   *row = u + (size_t) i * (size_t) n;
-		double		pivot = row[i] + damping;
-
-		if (!(pivot > 0.0))
-			return false;
-		pivot = sqrt(pivot);
-		row[i] = pivot;
-		for (int j = i + 1; j < n; j++)
-			row[j] /= pivot;
-		for (int k = i + 1; k < n; k++)
-		{
-			double	   *below = u + (size_t) k * (size_t) n;
-
-			for (int j = k; j < n; j++)
-				below[j] -= row[k] * row[j];
-		}
-	}
-	return true;
-}
-
-/* direction = -(U' U)^-1 gradient */
-static void
-solve(const Logistic *l)
-{
-	int			n = l->n_parameters;
-	double	   *x = l->direction;
-
-	for (int i = 0; i < n; i++)
-		x[i] = -l->gradient[i];
-	for (int i = 0; i < n; i++)
-	{
-		const double *row = l->factor + (size_t) i * (size_t) n;
-
-		x[i] /= row[i];
-		for (int j = i + 1; j < n; j++)
-			x[j] -= row[j] * x[i];
-	}
-	for (int i = n - 1; i >= 0; i--)
-	{
-		const double *row = l->factor + (size_t) i * (size_t) n;
-
-		x[i] = (x[i] - dot(row + i + 1, x + i + 1, n - i - 1)) / row[i];
-	}
-}
-
-/*
- * Newton's direction.  A constant or doubled column without ridge makes the Hessian
- * singular, and rounding may make it slightly indefinite: damping grows until it is not.
- */
-static void
-newton_direction(const Logistic *l)
-{
-	int			n = l->n_parameters;
-	double		damping = 0.0;
-
-	for (int i = 0; i < n; i++)
-		damping += l->hessian[(size_t) i * (size_t) n + (size_t) i];
-	damping = FIRST_DAMPING * damping / n + 1e-300;
-	while (!factorise(l, damping) && isfinite(damping))
-		damping *= 100.0;
-	solve(l);
-}
-
-/* Keep the latest step and change of gradient, if they show curvature. */
-static void
-remember_pair(Logistic *l)
-{
-	int			n = l->n_parameters;
-	int			place = l->pairs % LBFGS_PAIRS;
-	double	   *step = l->steps + (size_t) place * (size_t) n;
-	double	   *change = l->changes + (size_t) place * (size_t) n;
-
-	for (int i = 0; i < n; i++)
-	{
-		step[i] = l->length * l->direction[i];
-		change[i] = l->gradient[i] - l->previous_gradient[i];
-	}
-	l->products[place] = dot(step, change, n);
-	if (l->products[place] > 1e-300)
-		l->pairs++;
-}
-
-/* L-BFGS's two loops over the remembered pairs, latest first, then latest last. */
-static void
-lbfgs_direction(const Logistic *l)
-{
-	int			n = l->n_parameters;
-	int			oldest = l->pairs > LBFGS_PAIRS ? l->pairs - LBFGS_PAIRS : 0;
-	double		shares[LBFGS_PAIRS];
-	double	   *x = l->direction;
-
-	for (int i = 0; i < n; i++)
-		x[i] = -l->gradient[i];
-	for (int pair = l->pairs - 1; pair >= oldest; pair--)
-	{
-		int			place = pair % LBFGS_PAIRS;
-
-		shares[place] = dot(l->steps + (size_t) place * (size_t) n, x, n) / l->products[place];
-		cblas_daxpy(n, -shares[place], l->changes + (size_t) place * (size_t) n, 1, x, 1);
-	}
-	if (l->pairs > 0)
-	{
-		int			latest = (l->pairs - 1) % LBFGS_PAIRS;
-		const double *change = l->changes + (size_t) latest * (size_t) n;
-
-		cblas_dscal(n, l->products[latest] / dot(change, change, n), x, 1);
-	}
-	for (int pair = oldest; pair < l->pairs; pair++)
-	{
-		int			place = pair % LBFGS_PAIRS;
-		double		share = dot(l->changes + (size_t) place * (size_t) n, x, n) / l->products[place];
-
-		cblas_daxpy(n, shares[place] - share, l->steps + (size_t) place * (size_t) n, 1, x, 1);
-	}
 }
 
 /* Shard function: change of the logits along the direction. */
@@ -376,7 +214,7 @@ project(void *argument, int64_t shard, int worker)
 
 	(void) worker;
 	for (int64_t row = shard * l->rows_per_shard; row < shard_end(l, shard); row++)
-		l->along[row] = dot_input(l->fit->inputs + row * width, l->direction, width) + l->direction[width];
+		l->along[row] = dot_input(l->fit->inputs + row * width, l->descent.direction, width) + l->descent.direction[width];
 }
 
 /* Shard function: the loss `length` along the direction. */
@@ -428,11 +266,11 @@ look_along(Logistic *l, double length, LineSums *total)
 	}
 	for (int i = 0; i < l->n_parameters - 1; i++)
 	{
-		double		parameter = from_anchor(l, i, l->parameters[i] + length * l->direction[i]);
+		double		parameter = from_anchor(l, i, l->parameters[i] + length * l->descent.direction[i]);
 
 		total->value += ridge / 2.0 * parameter * parameter;
-		total->slope += ridge * parameter * l->direction[i];
-		total->curvature += ridge * l->direction[i] * l->direction[i];
+		total->slope += ridge * parameter * l->descent.direction[i];
+		total->curvature += ridge * l->descent.direction[i] * l->descent.direction[i];
 	}
 	return CORE_OK;
 }
@@ -459,47 +297,29 @@ search_line(Logistic *l)
 	if (!(start.slope < 0.0 && start.curvature > 0.0))
 		return false;
 	length = -start.slope / start.curvature;
-	if (-start.slope * length < SMALL_DECREASE)
+	if (-start.slope * length < DESCENT_SMALL_DECREASE)
 		return false;
-	for (int i = 0; i < MOST_HALVINGS; i++, length /= 2.0)
+	for (int i = 0; i < DESCENT_MOST_HALVINGS; i++, length /= 2.0)
 	{
 		if (look_along(l, length, &tried) != CORE_OK)
 			return false;
-		if (tried.value <= start.value + SUFFICIENT_DECREASE * length * start.slope)
+		if (tried.value <= start.value + DESCENT_SUFFICIENT_DECREASE * length * start.slope)
 			return true;
 	}
 	return false;
-}
-
-static double
-greatest_gradient(const Logistic *l)
-{
-	double		greatest = 0.0;
-
-	for (int i = 0; i < l->n_parameters; i++)
-		greatest = fmax(greatest, fabs(l->gradient[i]));
-	return greatest;
 }
 
 /* One step; false when the fit is done or the call stops. */
 static bool
 take_step(Logistic *l)
 {
-	if (compute_derivatives(l) != CORE_OK || greatest_gradient(l) < SMALL_GRADIENT)
+	if (compute_derivatives(l) != CORE_OK || descent_greatest_gradient(&l->descent) < DESCENT_SMALL_GRADIENT)
 		return false;
-	if (l->newton)
-		newton_direction(l);
-	else
-	{
-		if (l->length > 0.0)
-			remember_pair(l);
-		memcpy(l->previous_gradient, l->gradient, (size_t) l->n_parameters * sizeof(double));
-		lbfgs_direction(l);
-	}
+	descent_direction(&l->descent, l->length);
 	if (!search_line(l) || core_parallel(l->fit->core, l->shards, move_logits, l) != CORE_OK)
 		return false;
 	for (int i = 0; i < l->n_parameters; i++)
-		l->parameters[i] += l->length * l->direction[i];
+		l->parameters[i] += l->length * l->descent.direction[i];
 	return true;
 }
 
@@ -510,7 +330,6 @@ student_fit_logistic(const StudentFit *fit, double *parameters)
 	Logistic	l = {.fit = fit, .n_parameters = fit->width + 1, .parameters = parameters};
 	double		intercept = log(fit->base_rate / (1.0 - fit->base_rate));
 
-	l.newton = fit->width <= MOST_NEWTON_WIDTH;
 	l.rows_per_shard = (fit->n + SHARDS_PER_ROUND - 1) / SHARDS_PER_ROUND;
 	l.rows_per_shard = l.rows_per_shard < LEAST_ROWS ? LEAST_ROWS : l.rows_per_shard;
 	l.rows_per_shard = l.rows_per_shard > MOST_ROWS ? MOST_ROWS : l.rows_per_shard;

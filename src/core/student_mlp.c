@@ -260,24 +260,24 @@ student_mlp_gradient(const StudentFit *fit, const Student *network, const float 
  * Weights normal with variance 1 / inputs, so that tanh starts in its linear part; the
  * last layer starts at the base rate alone.
  */
-static void
-initialise(const Mlp *mlp)
+void
+student_mlp_start(const StudentFit *fit, const Student *network, float *parameters)
 {
-	const StudentFit *fit = mlp->fit;
-	float	   *weights = mlp->parameters;
+	int64_t		n = student_parameter_count(network->n_layers, network->widths);
+	float	   *weights = parameters;
 
-	memset(weights, 0, (size_t) mlp->n_parameters * sizeof(float));
-	for (int layer = 0; layer < mlp->n_layers - 1; layer++)
+	memset(weights, 0, (size_t) n * sizeof(float));
+	for (int layer = 0; layer < network->n_layers - 1; layer++)
 	{
-		int64_t		count = (int64_t) mlp->widths[layer] * mlp->widths[layer + 1];
-		double		deviation = sqrt(1.0 / mlp->widths[layer]);
+		int64_t		count = (int64_t) network->widths[layer] * network->widths[layer + 1];
+		double		deviation = sqrt(1.0 / network->widths[layer]);
 
 		for (int64_t i = 0; i < count; i++)
 			weights[i] = (float) (deviation * random_normal(fit->options->seed, RANDOM_STUDENT_WEIGHTS,
-															(uint64_t) (weights - mlp->parameters + i)));
-		weights += count + mlp->widths[layer + 1];
+															(uint64_t) (weights - parameters + i)));
+		weights += count + network->widths[layer + 1];
 	}
-	mlp->parameters[mlp->n_parameters - 1] = (float) log(fit->base_rate / (1.0 - fit->base_rate));
+	parameters[n - 1] = (float) log(fit->base_rate / (1.0 - fit->base_rate));
 }
 
 /* Another order of the samples for each epoch (Fisher and Yates). */
@@ -392,7 +392,7 @@ student_fit_mlp(const StudentFit *fit, const Student *network, double *parameter
 	if (fit->core->status != CORE_OK)
 		return fit->core->status;
 
-	initialise(&mlp);
+	student_mlp_start(fit, network, mlp.parameters);
 	if (run_epochs(&mlp, order) == CORE_OK)
 	{
 		for (int64_t i = 0; i < mlp.n_parameters; i++)

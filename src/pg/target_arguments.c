@@ -52,9 +52,9 @@ word_argument(FunctionCallInfo fcinfo, int argument, const char *what, const cha
 	return options_choice(what, text_to_cstring(PG_GETARG_TEXT_PP(argument)), words);
 }
 
-/* hidden => '{32, 16}' */
-static void
-read_hidden(FunctionCallInfo fcinfo, int argument, StudentOptions *student)
+/* See target_arguments.h. */
+void
+student_hidden_argument(FunctionCallInfo fcinfo, int argument, StudentOptions *student)
 {
 	Datum	   *elements;
 	bool	   *nulls;
@@ -78,6 +78,29 @@ read_hidden(FunctionCallInfo fcinfo, int argument, StudentOptions *student)
 	}
 }
 
+/* See target_arguments.h. */
+void
+student_kind_argument(FunctionCallInfo fcinfo, int argument, StudentOptions *student)
+{
+	student_defaults(student);
+	student->kind = word_argument(fcinfo, argument, "model", model_words, STUDENT_LOGISTIC);
+	if (student->kind == STUDENT_MLP && student->n_hidden == 0)
+	{
+		student->n_hidden = 1;
+		student->hidden[0] = 32;
+	}
+	if (student->kind == STUDENT_LOGISTIC)
+		student->n_hidden = 0;
+}
+
+/* See target_arguments.h. */
+void
+student_soft_weight_argument(FunctionCallInfo fcinfo, int argument, StudentOptions *student)
+{
+	student->soft_weight = PG_ARGISNULL(argument) ? 0.5f : (float) PG_GETARG_FLOAT8(argument);
+	require_range("soft_weight", student->soft_weight, 0, 1);
+}
+
 /* What the fit itself takes: arguments and options. */
 static void
 read_student_options(FunctionCallInfo fcinfo, int first, TargetArguments *arguments)
@@ -96,18 +119,9 @@ read_student_options(FunctionCallInfo fcinfo, int first, TargetArguments *argume
 		{NULL, OPTION_INT, NULL, 0, 0, NULL}
 	};
 
-	student_defaults(student);
-	student->kind = word_argument(fcinfo, first + ARG_MODEL, "model", model_words, STUDENT_LOGISTIC);
-	if (student->kind == STUDENT_MLP && student->n_hidden == 0)
-	{
-		student->n_hidden = 1;
-		student->hidden[0] = 32;
-	}
-	if (student->kind == STUDENT_LOGISTIC)
-		student->n_hidden = 0;
-	read_hidden(fcinfo, first + ARG_HIDDEN, student);
-	student->soft_weight = PG_ARGISNULL(first + ARG_SOFT_WEIGHT) ? 0.5f : (float) PG_GETARG_FLOAT8(first + ARG_SOFT_WEIGHT);
-	require_range("soft_weight", student->soft_weight, 0, 1);
+	student_kind_argument(fcinfo, first + ARG_MODEL, student);
+	student_hidden_argument(fcinfo, first + ARG_HIDDEN, student);
+	student_soft_weight_argument(fcinfo, first + ARG_SOFT_WEIGHT, student);
 	options_read(PG_ARGISNULL(first + ARG_OPTIONS) ? NULL : PG_GETARG_JSONB_P(first + ARG_OPTIONS), table);
 }
 

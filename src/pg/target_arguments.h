@@ -30,4 +30,9 @@ extern TargetArguments target_arguments(FunctionCallInfo fcinfo, int first);
 /* All options as the run's record keeps them: with the seed they make the same model again. */
 extern char *target_arguments_json(const TargetArguments *arguments);
 
+/* The arguments model, hidden and soft_weight by themselves; the first sets all defaults. */
+extern void student_kind_argument(FunctionCallInfo fcinfo, int argument, StudentOptions *student);
+extern void student_hidden_argument(FunctionCallInfo fcinfo, int argument, StudentOptions *student);
+extern void student_soft_weight_argument(FunctionCallInfo fcinfo, int argument, StudentOptions *student);
+
 #endif

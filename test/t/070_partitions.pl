@@ -104,6 +104,68 @@ cmp_ok($remote->safe_psql('postgres', 'SELECT count(*) FROM vectors_1') + $remot
 	like($plan, qr/Remote SQL:[^\n]*ORDER BY behavpred\.score\([^\n]* DESC[^\n]*LIMIT 5/, 'so are sorting and cutting by it');
 }
 
+# A student of samples that lie in partitions: summed where they are, and the same as in memory.
+{
+	my $train = sub { return "SELECT trained FROM behavpred.train_student('$_[0]', $_[1])" };
+	my $apart = sub {
+		my ($one, $other) = @_;
+		return sql("SELECT max(abs(behavpred.logit(($one), embedding) - behavpred.logit(($other), embedding))) FROM together");
+	};
+	my $sample = '(user_id bigint NOT NULL, embedding real[], label boolean, soft_label real, weight float8)';
+
+	$remote->safe_psql('postgres', "CREATE TABLE samples_1 $sample");
+	sql(qq{
+		CREATE TABLE samples $sample PARTITION BY HASH (user_id);
+		CREATE TABLE samples_0 PARTITION OF samples FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+		CREATE FOREIGN TABLE samples_1 PARTITION OF samples FOR VALUES WITH (MODULUS 2, REMAINDER 1) SERVER there;
+		INSERT INTO samples SELECT user_id, embedding,
+			abs(hashint8(user_id)) % 1000 < 900 / (1 + exp(-6 * embedding[2] + 3 * embedding[5])),
+			1 / (1 + exp(-4 * embedding[2])), 0.5 + abs(hashint8(user_id + 7)) % 100 / 100.0
+		FROM vectors WHERE user_id % 7 > 0;
+		CREATE TABLE together AS SELECT * FROM samples;
+		ALTER TABLE together SET (parallel_workers = 2);
+		ANALYZE together});
+
+	my $offset = -s $remote->logfile;
+	is(sql(q{SELECT went_by_statements, n FROM behavpred.train_student('samples')}),
+		't|' . sql('SELECT count(*) FROM together'), 'samples in partitions are summed by statements');
+	like(substr(slurp_file($remote->logfile), $offset), qr/SELECT behavpred\.student_sums\([^\n]* FROM public\.samples_1/,
+		'a server sums its own samples');
+	is(sql(q{SELECT went_by_statements FROM behavpred.train_student('together')}), 'f', 'samples in one table are read');
+	sql('CREATE VIEW many AS SELECT t.* FROM together t, generate_series(1, 20)');
+	is(sql(q{SET behavpred.max_memory = '1MB'; SELECT went_by_statements FROM behavpred.train_student('many')}), 't',
+		'unless they do not fit into memory');
+	foreach my $options ('soft_weight => 0', 'soft_weight => 0.5', q{options => '{"anchored": true}'}, q{options => '{"ridge": 0}'})
+	{
+		cmp_ok($apart->($train->('samples', $options), $train->('together', "by_statements => false, $options")), '<', 1e-5,
+			"the same model as in memory, up to rounding: $options");
+	}
+	cmp_ok(sql(q{SELECT behavpred.auc(label, behavpred.logit((SELECT trained FROM behavpred.train_student('samples', 'mlp', '{6}', soft_weight => 0,
+			options => '{"iterations": 15}')), embedding)) FROM together}), '>',
+		sql(q{SELECT behavpred.auc(label, behavpred.logit((SELECT trained FROM behavpred.train_student('together', soft_weight => 0)), embedding)) FROM together}) - 0.02,
+		'an mlp by statements is as good');
+
+	my $plan = sql(q{
+		SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0;
+		EXPLAIN (COSTS OFF) SELECT behavpred.student_sums('', embedding, label::int::float8, soft_label, weight) FROM together});
+	like($plan, qr/Finalize Aggregate.*Gather.*Partial Aggregate/s, 'parallel workers sum their own samples');
+	cmp_ok($apart->(q{SELECT trained FROM behavpred.train_student('together', by_statements => true)},
+			$train->('together', 'by_statements => false')), '<', 1e-5, 'and the model is the same');
+
+	my (undef, undef, $error) = $node->psql('postgres', q{SELECT behavpred.train_student('candidates')});
+	like($error, qr/column "embedding" of "candidates" does not exist/, 'a relation without embeddings');
+	sql(q{CREATE VIEW one_class AS SELECT embedding, true AS label FROM together});
+	(undef, undef, $error) = $node->psql('postgres', q{SELECT behavpred.train_student('one_class', by_statements => true)});
+	like($error, qr/there is no negative sample of positive weight among \d+/, 'one class alone');
+	sql(q{CREATE VIEW wrong AS SELECT embedding, 2 AS label FROM together});
+	(undef, undef, $error) = $node->psql('postgres', q{SELECT behavpred.train_student('wrong', by_statements => true)});
+	like($error, qr/label 1 is 2, it must be 0 or 1/, 'a label that is none');
+	(undef, undef, $error) = $node->psql('postgres', q{SELECT behavpred.student_sums('\x42505331', embedding, 1, 0, 1) FROM together});
+	like($error, qr/met stored bytes that do not decode/, 'a plan that is none');
+	(undef, undef, $error) = $node->psql('postgres', q{SELECT behavpred.student_sums_merge('\x00', '\x00')});
+	like($error, qr/was called by itself/, 'a part of the aggregate by itself');
+}
+
 # Equal logits at the cut: the users with the smallest keys, wherever they lie.
 {
 	sql(q{CREATE TABLE tied AS SELECT embedding FROM vectors ORDER BY user_id LIMIT 1});
