@@ -353,14 +353,8 @@ student_train(Core *core, Arena *arena, const StudentSamples *samples,
 						 (long long) samples->n, samples->width, STUDENT_MAX_WIDTH);
 	if (student_check_options(core, options) != CORE_OK || check_labels(core, samples, &sums) != CORE_OK)
 		return core->status;
-<<<<<<< HEAD
-	fit.ridge = resolve_ridge(options, samples);
-	scale_losses(&fit, samples, &sums);
-	shape_network(options, samples->width, student);
-=======
 	student_scale_losses(&fit, &sums);
 	student_shape(options, samples->width, student);
->>>>>>> cb8129b (Trained students by one statement a step where their samples are)
 
 	arena_open(&scratch, core);
 	core_start_workers(core);

@@ -89,7 +89,6 @@ typedef struct LabelSums
 	int64_t		n;
 	bool		has_soft;
 	double		weights[2];		/* by label */
-	double		squares[2];		/* of the weights */
 	double		soft;			/* labels */
 } LabelSums;
 
@@ -97,7 +96,6 @@ static inline void
 label_sums_add(LabelSums *sums, double label, double soft_label, double weight)
 {
 	sums->weights[label == 1.0] += weight;
-	sums->squares[label == 1.0] += weight * weight;
 	sums->soft += soft_label;
 }
 

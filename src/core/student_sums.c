@@ -193,8 +193,7 @@ static void
 add_statistics(StudentSums *sums, const float *vector, double label, double soft_label, double weight)
 {
 	sums->values[label == 1.0] += weight;
-	sums->values[2 + (label == 1.0)] += weight * weight;
-	sums->values[4] += soft_label;
+	sums->values[2] += soft_label;
 	for (int column = 0; column < sums->width; column++)
 	{
 		double	   *values = column_values(sums, column);
@@ -382,7 +381,7 @@ sums_labels(const StudentSums *sums, bool has_soft)
 	const double *v = sums->values;
 
 	return (LabelSums) {
-		.n = sums->n, .has_soft = has_soft, .weights = {v[0], v[1]}, .squares = {v[2], v[3]}, .soft = v[4]
+		.n = sums->n, .has_soft = has_soft, .weights = {v[0], v[1]}, .soft = v[2]
 	};
 }
 

@@ -41,7 +41,7 @@ extern CoreStatus sums_plan_read(Core *core, Arena *arena, const void *bytes, si
 
 /*
  * The sums, in one piece, native byte order:
- *	statistics: weights, squares by label, soft labels, then mean, sum of squares around it,
+ *	statistics: weights by label, soft labels, then mean, sum of squares around it,
  *		minimum and maximum of each number;
  *	else: loss, gradient, and with a Hessian the rows of its upper triangle.
  */
