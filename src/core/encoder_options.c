@@ -54,7 +54,7 @@ encoder_defaults(EncoderOptions *options, const Graph *graph)
 		.routing = ROUTING_OWN_CENTRE, .routing_temperature = 1,
 		.attention = ATTENTION_SYMMETRIC, .attention_width = 16, .neighbour_scale = 8,
 		.keep_lengths = true, .mapping = MAPPING_AUTOMATIC, .id_embeddings = true,
-		.loss = LOSS_SOFTMAX, .epochs = epochs, .batch_size = batch, .hide_positives = true, .negatives = 2048,
+		.loss = LOSS_SOFTMAX, .epochs = epochs, .batch_size = batch, .hide_positives = true, .negatives = 4096,
 		.learning_rate = 0.03f, .temperature = default_temperature(graph->n_objects), .initial_bias = 0.5f, .initial_deviation = 0.1f,
 		.spectral_start = true, .patience = between(epochs / 5, 4, 20),
 		.validation_fraction = (float) fmin(0.1, fmax(0.01, HELD_OUT_EDGES / edges)),
