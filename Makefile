@@ -15,7 +15,7 @@ EXTENSION_VERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" behavpr
 
 # The install script of this version is put together from parts by topic, in this order;
 # scripts of earlier versions, and the steps from one to the next, are kept as they are.
-SQL_PARTS = catalog grants graphs targets use metrics evaluation explanation neighbours network models estimate scale views jobs keeping capture refresh model_card report drift nightly time monitoring privileges demo_data
+SQL_PARTS = catalog grants graphs targets use metrics evaluation explanation neighbours network behaviors models estimate scale views jobs keeping capture refresh model_card report drift nightly time monitoring privileges demo_data
 DATA_built = sql/behavpred--$(EXTENSION_VERSION).sql
 DATA = $(filter-out $(DATA_built),$(wildcard sql/behavpred--*.sql))
 EXTRA_CLEAN = $(DATA_built)

@@ -21,6 +21,8 @@ typedef struct EmbeddingRows
 	const float *vectors;
 	int			width;
 	const int32 *degrees;
+	const float *direct;		/* n_direct numbers of each row for the direct term; NULL = none */
+	int			n_direct;
 } EmbeddingRows;
 
 /* Insert all rows, with SPI connected. */

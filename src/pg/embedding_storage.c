@@ -30,7 +30,7 @@
 #include "pg/writer.h"
 
 #define BATCH_NAME "behavpred_batch"
-#define BATCH_COLUMNS 3			/* key, embedding, degree */
+#define BATCH_COLUMNS 4			/* key, embedding, degree, direct */
 
 /* The columns and the type of key that the table of users or objects has. */
 typedef struct EmbeddingTable
@@ -172,6 +172,26 @@ check_creator(const GraphDefinition *definition)
 					 quote_identifier(definition->owner), quote_literal_cstr(definition->name))));
 }
 
+/* The column for the direct term, in the table of objects of a graph that tells behaviours apart. */
+static void
+prepare_direct(const GraphDefinition *definition, bool of_objects, Oid relation)
+{
+	Oid			type;
+
+	if (!of_objects || !definition->typed)
+		return;
+	if (!source_has_column(relation, "direct", &type))
+	{
+		check_creator(definition);
+		write_command(psprintf("ALTER TABLE %s ADD COLUMN direct real[]", relation_qualified_name(relation)));
+		write_command(psprintf("COMMENT ON COLUMN %s.direct IS 'What an edge of each behavior adds to the score of "
+							   "this object, in the order of the graph''s behaviors, and what any of them does'",
+							   relation_qualified_name(relation)));
+	}
+	else if (type != FLOAT4ARRAYOID)
+		name_is_taken(relation_qualified_name(relation));
+}
+
 /* Create the table when it is not there; see embedding_storage.h. */
 char *
 embedding_table_prepare(const GraphDefinition *definition, bool of_objects)
@@ -185,6 +205,7 @@ embedding_table_prepare(const GraphDefinition *definition, bool of_objects)
 	if (OidIsValid(relation))
 	{
 		check_stored_table(&table, relation);
+		prepare_direct(definition, of_objects, relation);
 		return relation_qualified_name(relation);
 	}
 	check_creator(definition);
@@ -194,6 +215,7 @@ embedding_table_prepare(const GraphDefinition *definition, bool of_objects)
 	if (OidIsValid(get_relname_relid(bare, schema)))
 		name_is_taken(name);
 	create_table(definition, &table, name);
+	prepare_direct(definition, of_objects, get_relname_relid(bare, schema));
 	return name;
 }
 
@@ -299,6 +321,7 @@ batch_description(Oid key_type)
 	TupleDescInitEntryCollation(description, 1, get_typcollation(key_type));
 	TupleDescInitEntry(description, 2, "embedding", FLOAT4ARRAYOID, -1, 0);
 	TupleDescInitEntry(description, 3, "degree", INT4OID, -1, 0);
+	TupleDescInitEntry(description, 4, "direct", FLOAT4ARRAYOID, -1, 0);
 	return description;
 }
 
@@ -306,7 +329,7 @@ batch_description(Oid key_type)
 static void
 fill_batch(const EmbeddingRows *rows, TupleDesc description, int32 begin, int32 end, Tuplestorestate *store)
 {
-	bool		nulls[BATCH_COLUMNS] = {false};
+	bool		nulls[BATCH_COLUMNS] = {false, false, false, rows->direct == NULL};
 	Datum		values[BATCH_COLUMNS];
 
 	for (int32 i = begin; i < end; i++)
@@ -316,6 +339,8 @@ fill_batch(const EmbeddingRows *rows, TupleDesc description, int32 begin, int32 
 		values[0] = key_to_datum(rows->key_type, &key);
 		values[1] = PointerGetDatum(embedding_to_array(rows->vectors + (size_t) i * rows->width, rows->width));
 		values[2] = Int32GetDatum(rows->degrees[i]);
+		values[3] = rows->direct == NULL ? (Datum) 0 :
+			PointerGetDatum(embedding_to_array(rows->direct + (size_t) i * rows->n_direct, rows->n_direct));
 		tuplestore_putvalues(store, description, values, nulls);
 	}
 }
@@ -341,8 +366,9 @@ insert_batches(const EmbeddingRows *rows)
 {
 	TupleDesc	description = batch_description(rows->key_type);
 	EphemeralNamedRelation batch = register_batch(description);
-	char	   *insert = psprintf("INSERT INTO %s (%s, embedding, degree) SELECT * FROM " BATCH_NAME,
-								  rows->table, quote_identifier(rows->key_column));
+	const char *direct = rows->direct == NULL ? "" : ", direct";
+	char	   *insert = psprintf("INSERT INTO %s (%s, embedding, degree%s) SELECT key, embedding, degree%s FROM " BATCH_NAME,
+								  rows->table, quote_identifier(rows->key_column), direct, direct);
 	SPIPlanPtr	plan = SPI_prepare(insert, 0, NULL);
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "behavpred batch",
 												  ALLOCSET_DEFAULT_SIZES);
@@ -368,26 +394,36 @@ insert_batches(const EmbeddingRows *rows)
 	}
 }
 
+/* Insert the rows. */
+static void
+add_rows(const EmbeddingRows *rows)
+{
+	SPI_connect();
+	if (relation_is_distributed(relation_from_text(rows->table)))
+		embedding_rows_send(rows);
+	else
+		insert_batches(rows);
+	SPI_finish();
+}
+
 /* See embedding_storage.h. */
 void
 embedding_table_add(const char *table, const char *key_column, Oid key_type,
 					const Dictionary *keys, const float *vectors, int width, const int32 *degrees)
 {
-	EmbeddingRows rows = {table, key_column, key_type, keys, vectors, width, degrees};
+	EmbeddingRows rows = {table, key_column, key_type, keys, vectors, width, degrees, NULL, 0};
 
-	SPI_connect();
-	if (relation_is_distributed(relation_from_text(table)))
-		embedding_rows_send(&rows);
-	else
-		insert_batches(&rows);
-	SPI_finish();
+	add_rows(&rows);
 }
 
 /* Replace all rows; see embedding_storage.h. */
 void
 embedding_table_fill(const char *table, const char *key_column, Oid key_type,
-					 const Dictionary *keys, const float *vectors, int width, const int32 *degrees)
+					 const Dictionary *keys, const float *vectors, int width, const int32 *degrees,
+					 const float *direct, int n_direct)
 {
+	EmbeddingRows rows = {table, key_column, key_type, keys, vectors, width, degrees, direct, n_direct};
+
 	write_command(psprintf("DELETE FROM %s", table));
-	embedding_table_add(table, key_column, key_type, keys, vectors, width, degrees);
+	add_rows(&rows);
 }

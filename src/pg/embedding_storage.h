@@ -40,10 +40,14 @@ extern void embedding_table_drop(const GraphDefinition *definition, bool of_obje
  */
 extern bool embedding_columns_fit(Oid relation, const char *key_column, Oid key_type);
 
-/* Replace all rows: count keys in dictionary order, vectors count x width. */
+/*
+ * Replace all rows: count keys in dictionary order, vectors count x width.  With `direct` the column of
+ * this name is filled as well, which embedding_table_prepare() makes for the objects of a graph whose network
+ * tells behaviours apart.
+ */
 extern void embedding_table_fill(const char *table, const char *key_column, Oid key_type,
 								 const Dictionary *keys, const float *vectors, int width,
-								 const int32 *degrees);
+								 const int32 *degrees, const float *direct, int n_direct);
 
 /* Add rows, whose keys must not be there. */
 extern void embedding_table_add(const char *table, const char *key_column, Oid key_type,

@@ -131,6 +131,19 @@ keep_shielded(FoldInScene *scene)
 	fold_in_scene_check(scene);
 }
 
+/* The vector of a node follows from one kind of edges here. */
+static void
+refuse_behaviors(const GraphDefinition *definition)
+{
+	if (definition->behavior_weights == NULL)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("graph \"%s\" has several behaviors, for which single vectors are not computed", definition->name),
+			 errdetail("set_behaviors() has said what they count."),
+			 errhint("SELECT * FROM behavpred.train_graph(%s);", quote_literal_cstr(definition->name))));
+}
+
 /* See fold_in_scene.h. */
 FoldInScene *
 fold_in_scene_open(Arena *arena, const GraphDefinition *definition, bool of_objects)
@@ -138,6 +151,7 @@ fold_in_scene_open(Arena *arena, const GraphDefinition *definition, bool of_obje
 	FoldInScene *scene = palloc0(sizeof(FoldInScene));
 	Oid			neighbour_type = of_objects ? definition->user_key_type : definition->object_key_type;
 
+	refuse_behaviors(definition);
 	scene->definition = definition;
 	scene->arena = arena;
 	scene->of_objects = of_objects;

@@ -21,19 +21,29 @@
 #define MOST_FILTERS 3			/* behaviours, value, time */
 
 /* The columns in the order in which keep_definition() takes them. */
-static const char definition_query[] =
-"SELECT graph, owner::pg_catalog.text, interactions, user_column::pg_catalog.text, "
-"object_column::pg_catalog.text, user_key_type, object_key_type, "
-"behavior_column::pg_catalog.text, behaviors, value_column::pg_catalog.text, min_value, "
-"weight_column::pg_catalog.text, time_column::pg_catalog.text, since::pg_catalog.text, "
-"users, user_features, objects, object_features, max_degree, row_security, "
-"user_embeddings, object_embeddings, trained_run "
-"FROM behavpred.registered_graph WHERE graph OPERATOR(pg_catalog.=) $1";
+#define DEFINITION_COLUMNS \
+"SELECT graph, owner::pg_catalog.text, interactions, user_column::pg_catalog.text, " \
+"object_column::pg_catalog.text, user_key_type, object_key_type, " \
+"behavior_column::pg_catalog.text, behaviors, value_column::pg_catalog.text, min_value, " \
+"weight_column::pg_catalog.text, time_column::pg_catalog.text, since::pg_catalog.text, " \
+"users, user_features, objects, object_features, max_degree, row_security, " \
+"user_embeddings, object_embeddings, trained_run"
+
+#define FROM_DEFINITIONS \
+" FROM behavpred.registered_graph g WHERE graph OPERATOR(pg_catalog.=) $1"
+
+#define BEHAVIOR_ROW \
+" FROM behavpred.graph_behavior b WHERE b.graph OPERATOR(pg_catalog.=) g.graph AND b.owner OPERATOR(pg_catalog.=) g.owner)"
+
+/* The same, and what set_behaviors() has said. */
+#define BEHAVIOR_COLUMNS \
+", (SELECT weights" BEHAVIOR_ROW ", (SELECT predicted" BEHAVIOR_ROW ", (SELECT typed" BEHAVIOR_ROW
 
 typedef struct DefinitionReading
 {
 	GraphDefinition *definition;	/* NULL until the row came */
 	MemoryContext context;		/* where it lives */
+	bool		with_behaviors; /* the columns of BEHAVIOR_COLUMNS are there */
 } DefinitionReading;
 
 /* A text column, NULL when it is NULL. */
@@ -64,7 +74,25 @@ keep_filters(GraphDefinition *definition, Datum *values, bool *nulls)
 	definition->since = text_or_null(values[13], nulls[13]);
 }
 
-/* Row function of definition_query. */
+/* The table came with version 0.2. */
+static bool
+behaviors_exist(void)
+{
+	Oid			schema = get_namespace_oid("behavpred", true);
+
+	return OidIsValid(schema) && OidIsValid(get_relname_relid("graph_behavior", schema));
+}
+
+/* What set_behaviors() has said. */
+static void
+keep_behaviors(GraphDefinition *definition, Datum *values, bool *nulls)
+{
+	definition->behavior_weights = array_or_null(values[23], nulls[23]);
+	definition->predicted = array_or_null(values[24], nulls[24]);
+	definition->typed = !nulls[25] && DatumGetBool(values[25]);
+}
+
+/* Row function of the query of a definition. */
 static void
 keep_definition(void *argument, Datum *values, bool *nulls)
 {
@@ -89,6 +117,8 @@ keep_definition(void *argument, Datum *values, bool *nulls)
 	definition->user_embeddings = text_or_null(values[20], nulls[20]);
 	definition->object_embeddings = text_or_null(values[21], nulls[21]);
 	definition->trained_run = nulls[22] ? 0 : DatumGetInt64(values[22]);
+	if (reading->with_behaviors)
+		keep_behaviors(definition, values, nulls);
 
 	reading->definition = definition;
 	MemoryContextSwitchTo(row);
@@ -122,11 +152,12 @@ has_graph_time(void)
 GraphDefinition *
 graph_definition_read(const char *name)
 {
-	DefinitionReading reading = {NULL, CurrentMemoryContext};
+	DefinitionReading reading = {NULL, CurrentMemoryContext, behaviors_exist()};
 	Oid			type = TEXTOID;
 	Datum		value = CStringGetTextDatum(name);
 
-	read_rows(definition_query, 1, &type, &value, NULL, keep_definition, &reading);
+	read_rows(reading.with_behaviors ? DEFINITION_COLUMNS BEHAVIOR_COLUMNS FROM_DEFINITIONS :
+			  DEFINITION_COLUMNS FROM_DEFINITIONS, 1, &type, &value, NULL, keep_definition, &reading);
 	if (reading.definition == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
@@ -230,11 +261,11 @@ add_parameter(QueryParts *parts, Oid type, Datum value)
  * so that an index on it serves.
  */
 static void
-filter_behaviors(const GraphDefinition *definition, Oid relation, QueryParts *parts)
+filter_behaviors(const GraphDefinition *definition, ArrayType *behaviors, Oid relation, QueryParts *parts)
 {
 	const char *column = definition->behavior_column;
 	bool		is_text = source_column(relation, column, "behavior_column") == TEXTOID;
-	int			number = add_parameter(parts, TEXTARRAYOID, PointerGetDatum(definition->behaviors));
+	int			number = add_parameter(parts, TEXTARRAYOID, PointerGetDatum(behaviors));
 
 	add_condition(parts, psprintf("%s%s OPERATOR(pg_catalog.=) ANY ($%d)", quote_identifier(column),
 								  is_text ? "" : "::pg_catalog.text", number));
@@ -341,6 +372,17 @@ fading(const GraphDefinition *definition, Oid relation)
 					quote_identifier(definition->time_column), moment, half_life);
 }
 
+/* What an interaction weighs. */
+static char *
+weight_expression(const GraphDefinition *definition, Oid relation)
+{
+	if (definition->weight_column != NULL)
+		source_column(relation, definition->weight_column, "weight_column");
+	return psprintf("%s%s", definition->weight_column == NULL ? "1::pg_catalog.float8" :
+					psprintf("%s::pg_catalog.float8", quote_identifier(definition->weight_column)),
+					definition->half_life == NULL ? "" : fading(definition, relation));
+}
+
 /* The keys, and the weight where there is one. */
 static char *
 interaction_columns(const GraphDefinition *definition, Oid relation)
@@ -350,20 +392,15 @@ interaction_columns(const GraphDefinition *definition, Oid relation)
 	initStringInfo(&list);
 	appendStringInfoString(&list, quote_identifier(definition->user_column));
 	appendStringInfo(&list, ", %s", quote_identifier(definition->object_column));
-	if (definition->weight_column != NULL)
-		source_column(relation, definition->weight_column, "weight_column");
 	if (graph_is_weighted(definition))
-		appendStringInfo(&list, ", %s%s",
-						 definition->weight_column == NULL ? "1::pg_catalog.float8" :
-						 psprintf("%s::pg_catalog.float8", quote_identifier(definition->weight_column)),
-						 definition->half_life == NULL ? "" : fading(definition, relation));
+		appendStringInfo(&list, ", %s", weight_expression(definition, relation));
 	return list.data;
 }
 
-/* SELECT <select> FROM interactions WHERE filters; see graph_definition.h. */
-char *
-graph_filtered_query(const GraphDefinition *definition, const char *select, const char *extra,
-					 int *n, Oid **types, Datum **values)
+/* SELECT <select> FROM interactions of these behaviours, $1 when there are any, WHERE the other filters. */
+static char *
+filtered_query(const GraphDefinition *definition, ArrayType *behaviors, const char *select, const char *extra,
+			   int *n, Oid **types, Datum **values)
 {
 	Oid			relation = source_relation(definition->interactions, definition->apply_row_security);
 	QueryParts	parts = {.n = 0};
@@ -375,7 +412,7 @@ graph_filtered_query(const GraphDefinition *definition, const char *select, cons
 	parts.values = palloc(sizeof(Datum) * (MOST_FILTERS + GRAPH_QUERY_SPARE));
 	initStringInfo(&parts.conditions);
 	if (definition->behavior_column != NULL)
-		filter_behaviors(definition, relation, &parts);
+		filter_behaviors(definition, behaviors, relation, &parts);
 	if (definition->value_column != NULL)
 		filter_value(definition, relation, &parts);
 	if (definition->since != NULL)
@@ -389,6 +426,87 @@ graph_filtered_query(const GraphDefinition *definition, const char *select, cons
 	*types = parts.types;
 	*values = parts.values;
 	return psprintf("SELECT %s FROM %s%s", select, relation_qualified_name(relation), parts.conditions.data);
+}
+
+/* See graph_definition.h. */
+char *
+graph_filtered_query(const GraphDefinition *definition, const char *select, const char *extra,
+					 int *n, Oid **types, Datum **values)
+{
+	ArrayType  *behaviors = definition->predicted != NULL ? definition->predicted : definition->behaviors;
+
+	return filtered_query(definition, behaviors, select, extra, n, types, values);
+}
+
+/* Place of a row's behaviour among $1, from 1. */
+static char *
+behavior_place(const GraphDefinition *definition)
+{
+	return psprintf("pg_catalog.array_position($1, %s::pg_catalog.text)", quote_identifier(definition->behavior_column));
+}
+
+/* See graph_definition.h. */
+char *
+graph_behaviors_query(const GraphDefinition *definition, int *n, Oid **types, Datum **values)
+{
+	const char *place = behavior_place(definition);
+	Oid			relation = source_relation(definition->interactions, definition->apply_row_security);
+	StringInfoData select;
+	char	   *query;
+
+	filtered_query(definition, definition->behaviors, "1", NULL, n, types, values);
+	initStringInfo(&select);
+	appendStringInfo(&select, "%s, %s, %s", quote_identifier(definition->user_column),
+					 quote_identifier(definition->object_column), weight_expression(definition, relation));
+	if (!definition->typed)
+		appendStringInfo(&select, " OPERATOR(pg_catalog.*) ($%d)[%s]", *n + 1, place);
+	appendStringInfo(&select, ", %s", place);
+	query = filtered_query(definition, definition->behaviors, select.data, NULL, n, types, values);
+	if (!definition->typed)
+		(*types)[*n] = FLOAT8ARRAYOID;
+	if (!definition->typed)
+		(*values)[(*n)++] = PointerGetDatum(definition->behavior_weights);
+	return query;
+}
+
+/* See graph_definition.h. */
+char *
+graph_links_query(const GraphDefinition *definition, const char *extra, int *n, Oid **types, Datum **values)
+{
+	const char *select = psprintf("%s, %s, %s", quote_identifier(definition->user_column),
+								  quote_identifier(definition->object_column), behavior_place(definition));
+
+	return filtered_query(definition, definition->behaviors, select, extra, n, types, values);
+}
+
+/* See graph_definition.h. */
+char **
+text_array_words(ArrayType *array, int *n)
+{
+	Datum	   *elements;
+	int			count;
+	char	  **words;
+
+	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &elements, NULL, &count);
+	words = palloc0((count + 1) * sizeof(char *));
+	for (int i = 0; i < count; i++)
+		words[i] = TextDatumGetCString(elements[i]);
+	if (n != NULL)
+		*n = count;
+	return words;
+}
+
+/* See graph_definition.h. */
+int
+graph_predicted_set(const GraphDefinition *definition)
+{
+	char	  **names = text_array_words(definition->behaviors, NULL);
+	int			set = 0;
+
+	for (char **word = text_array_words(definition->predicted, NULL); *word != NULL; word++)
+		for (int i = 0; names[i] != NULL; i++)
+			set |= strcmp(names[i], *word) == 0 ? 1 << i : 0;
+	return set;
 }
 
 /* The query that reads the interactions; see graph_definition.h. */

@@ -43,6 +43,11 @@ typedef struct GraphDefinition
 	char	   *user_embeddings;	/* NULL before the first training */
 	char	   *object_embeddings;
 	int64		trained_run;	/* 0 before the first training */
+
+	/* By set_behaviors(); NULL and false when it has said nothing. */
+	ArrayType  *behavior_weights;	/* float8[], one for each of behaviors */
+	ArrayType  *predicted;		/* text[], the behaviors to be predicted */
+	bool		typed;			/* the network tells them apart */
 } GraphDefinition;
 
 /* The graph of this name; ERRCODE_UNDEFINED_OBJECT with a hint when it is not there or
@@ -79,7 +84,8 @@ extern GraphDefinition graph_definition_after(const GraphDefinition *definition)
 extern char *graph_cut(const GraphDefinition *definition);
 
 /*
- * SELECT user, object [, weight] FROM interactions WHERE behaviour, value, time filters.
+ * SELECT user, object [, weight] FROM interactions WHERE behaviour, value, time filters; of several
+ * behaviours those to be predicted.
  * Filters stand as parameters: *n, *types, *values receive them, in arrays with room for
  * GRAPH_QUERY_SPARE more.  `extra` (may be NULL) is one more condition, which may use
  * parameters from $(*n + 1) on.  Checks that relation and columns are still there and
@@ -88,6 +94,25 @@ extern char *graph_cut(const GraphDefinition *definition);
 #define GRAPH_QUERY_SPARE 4
 extern char *graph_interactions_query(const GraphDefinition *definition, const char *extra,
 									  int *n, Oid **types, Datum **values);
+
+/*
+ * SELECT user, object, weight, number of the behaviour FROM interactions of all behaviours, after
+ * set_behaviors() has said what they count: in the weight unless the network tells them apart.
+ */
+extern char *graph_behaviors_query(const GraphDefinition *definition, int *n, Oid **types, Datum **values);
+
+/*
+ * SELECT user, object, number of the behaviour FROM interactions of all behaviours.  `extra` as in
+ * graph_interactions_query().
+ */
+extern char *graph_links_query(const GraphDefinition *definition, const char *extra,
+							   int *n, Oid **types, Datum **values);
+
+/* Words of a text[] without NULL; the list ends with a NULL, *n (may be NULL) does not count it. */
+extern char **text_array_words(ArrayType *array, int *n);
+
+/* The behaviours to be predicted as a set of bits, the first for behaviors[0]; at most 8 of them. */
+extern int	graph_predicted_set(const GraphDefinition *definition);
 
 /* SELECT <select> FROM interactions WHERE, with the same filters, parameters and checks. */
 extern char *graph_filtered_query(const GraphDefinition *definition, const char *select, const char *extra,

@@ -21,6 +21,7 @@
 #include "pg/embedding_reading.h"
 #include "pg/keys.h"
 #include "pg/result_rows.h"
+#include "pg/stored_direct.h"
 
 PG_FUNCTION_INFO_V1(behavpred_evaluate_graph);
 
@@ -44,6 +45,7 @@ typedef struct Evaluation
 	Graph		known;			/* interactions of these users */
 	Graph		held_out;		/* pairs to find */
 	int64		pairs;			/* read, without NULL keys */
+	StoredDirect *direct;		/* NULL when links add nothing to the score */
 	RankingQuality quality;
 	RankingQuality popularity;
 } Evaluation;
@@ -244,7 +246,30 @@ measure(Evaluation *evaluation, const Vectors *queries, const Vectors *objects, 
 	arena_release(&evaluation->arena, unconstify(int32_t *, masked.items));
 }
 
-/* By the embeddings: the plain dot product. */
+/* By the embeddings and what links add to their product. */
+static void
+measure_direct(Evaluation *evaluation, const Vectors *queries, const Vectors *objects)
+{
+	const StoredDirect *direct = evaluation->direct;
+	Lists		relevant = user_lists(evaluation, &evaluation->held_out);
+	size_t		places = (size_t) queries->count * evaluation->k;
+	int32_t    *top = arena_allocate(&evaluation->arena, places, sizeof(int32_t));
+	double	   *scores = arena_doubles(&evaluation->arena, places);
+	Graph		links;
+	DirectRanking ranking = {
+		.term = &direct->term, .users = *queries, .objects = *objects, .links = &links,
+		.excluded = direct->predicted
+	};
+
+	check_core(evaluation);
+	stored_direct_links(direct, &evaluation->arena, &evaluation->users, &evaluation->objects, &links);
+	ranking.object_numbers = stored_direct_objects(direct, &evaluation->arena, &evaluation->objects);
+	direct_term_top(evaluation->core, &ranking, 0, (int32_t) queries->count, evaluation->k, top, scores);
+	check_core(evaluation);
+	ranking_quality(queries->count, evaluation->k, top, &relevant, &evaluation->quality);
+}
+
+/* By the embeddings: the plain dot product, and what links add to it. */
 static void
 measure_embeddings(Evaluation *evaluation)
 {
@@ -261,7 +286,10 @@ measure_embeddings(Evaluation *evaluation)
 				 errdetail("They have %d and %d numbers.", queries.width, objects.width),
 				 errhint("SELECT * FROM behavpred.train_graph(%s);",
 						 quote_literal_cstr(evaluation->definition->name))));
-	measure(evaluation, &queries, &objects, &evaluation->quality);
+	if (evaluation->direct != NULL)
+		measure_direct(evaluation, &queries, &objects);
+	else
+		measure(evaluation, &queries, &objects, &evaluation->quality);
 }
 
 /* By popularity: the same list for everybody, the user's own interactions left out. */
@@ -323,6 +351,7 @@ behavpred_evaluate_graph(PG_FUNCTION_ARGS)
 	name = text_to_cstring(PG_GETARG_TEXT_PP(ARG_GRAPH));
 	graph_definition_for(name, PRIVILEGE_READ);
 	evaluation.definition = graph_definition_trained(name);
+	evaluation.direct = stored_direct_read(evaluation.definition);
 	evaluation.core = bridge_open(threads_argument(fcinfo, ARG_THREADS));
 	bridge_show(evaluation.core, name, NULL);
 	arena_open(&evaluation.arena, evaluation.core);

@@ -43,6 +43,7 @@ typedef struct Loading
 	Key			user_keys[ROWS_PER_BATCH];
 	Key			object_keys[ROWS_PER_BATCH];
 	float		weights[ROWS_PER_BATCH];
+	int			behaviors[ROWS_PER_BATCH];	/* numbers, when the graph tells them apart */
 	MemoryContext batch_context;	/* bytes of the keys that wait */
 } Loading;
 
@@ -81,7 +82,8 @@ flush_batch(Loading *loading)
 	dictionary_add_many(&loading->loaded->users, loading->user_keys, loading->waiting, users);
 	dictionary_add_many(&loading->loaded->objects, loading->object_keys, loading->waiting, objects);
 	for (int i = 0; i < loading->waiting; i++)
-		interactions_add(&loading->interactions, users[i], objects[i], loading->weights[i]);
+		interactions_add_typed(&loading->interactions, users[i], objects[i], loading->weights[i],
+							   loading->behaviors[i]);
 	core_report(loading->core, "reading interactions", loading->interactions.count, 0);
 	check_core(loading);
 	loading->waiting = 0;
@@ -112,7 +114,7 @@ keep_bytes(Loading *loading, Key *key)
 	key->bytes = bytes;
 }
 
-/* Row function of the interactions: user, object [, weight]. */
+/* Row function of the interactions: user, object [, weight [, place of the behaviour]]. */
 static void
 keep_interaction(void *argument, Datum *values, bool *nulls)
 {
@@ -132,6 +134,7 @@ keep_interaction(void *argument, Datum *values, bool *nulls)
 		*object = key_from_datum(loading->object_type, values[1]);
 	loading->weights[place] = loading->interactions.weights == NULL ? 1 :
 		checked_weight(loading, user, object, values[2], nulls[2]);
+	loading->behaviors[place] = loading->interactions.types == NULL ? 0 : DatumGetInt32(values[3]) - 1;
 	if (loading->loaded->users.kind == KEY_BYTES)
 		keep_bytes(loading, user);
 	if (loading->loaded->objects.kind == KEY_BYTES)
@@ -139,6 +142,36 @@ keep_interaction(void *argument, Datum *values, bool *nulls)
 	loading->waiting++;
 	if (loading->waiting == ROWS_PER_BATCH)
 		flush_batch(loading);
+}
+
+/* True when a behaviour counts for more than another in a graph that does not tell them apart. */
+static bool
+behaviors_weigh(const GraphDefinition *definition)
+{
+	const double *weights;
+	int			n;
+
+	if (definition->behavior_weights == NULL || definition->typed)
+		return false;
+	weights = (const double *) ARR_DATA_PTR(definition->behavior_weights);
+	n = ArrayGetNItems(ARR_NDIM(definition->behavior_weights), ARR_DIMS(definition->behavior_weights));
+	for (int i = 1; i < n; i++)
+		if (weights[i] != weights[0])
+			return true;
+	return false;
+}
+
+/* Room for the interactions, with what the graph wants to know of each. */
+static void
+open_interactions(Loading *loading, Arena *scratch)
+{
+	const GraphDefinition *definition = loading->definition;
+
+	interactions_open(&loading->interactions, scratch,
+					  graph_is_weighted(definition) || behaviors_weigh(definition));
+	if (definition->typed)
+		interactions_open_types(&loading->interactions);
+	check_core(loading);
 }
 
 /* Read all interactions into loading->interactions, in `scratch`. */
@@ -153,13 +186,13 @@ read_interactions(Loading *loading, Arena *arena, Arena *scratch)
 	Oid		   *types;
 	Datum	   *values;
 
-	query = graph_interactions_query(definition, NULL, &n, &types, &values);
+	query = definition->behavior_weights != NULL ? graph_behaviors_query(definition, &n, &types, &values) :
+		graph_interactions_query(definition, NULL, &n, &types, &values);
 	loading->user_type = source_key_column(relation, definition->user_column, "user_column");
 	loading->object_type = source_key_column(relation, definition->object_column, "object_column");
 	dictionary_open(&loaded->users, arena, key_kind(loading->user_type));
 	dictionary_open(&loaded->objects, arena, key_kind(loading->object_type));
-	interactions_open(&loading->interactions, scratch, graph_is_weighted(definition));
-	check_core(loading);
+	open_interactions(loading, scratch);
 	loading->batch_context = AllocSetContextCreate(CurrentMemoryContext, "behavpred batch",
 												   ALLOCSET_DEFAULT_SIZES);
 	loaded->rows_read = (int64) source_read(definition->apply_row_security, query, n, types, values,
@@ -278,6 +311,28 @@ count_idle(const Graph *graph, int32 first, int32 end)
 	return idle;
 }
 
+/* Say what the graph's behaviours are; refuse one in which nobody has done what is to be predicted. */
+static void
+set_types(Loading *loading)
+{
+	const GraphDefinition *definition = loading->definition;
+	const double *weights = (const double *) ARR_DATA_PTR(definition->behavior_weights);
+	Graph	   *graph = &loading->loaded->graph;
+
+	graph->n_types = ArrayGetNItems(ARR_NDIM(definition->behavior_weights), ARR_DIMS(definition->behavior_weights));
+	graph->predicted = (uint8_t) graph_predicted_set(definition);
+	for (int t = 0; t < graph->n_types; t++)
+		graph->type_weights[t] = (float) weights[t];
+	if (graph_predicted_edges(graph) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_NO_DATA_FOUND),
+				 errmsg("graph \"%s\" has no interaction of a behavior to be predicted", definition->name),
+				 errdetail("%s were read, all of other behaviors.",
+						   format_counted(loading->loaded->rows_read, "interaction")),
+				 errhint("Name another: SELECT behavpred.set_behaviors(%s, predict => '{...}');",
+						 quote_literal_cstr(definition->name))));
+}
+
 /* Build the graph from the renumbered interactions. */
 static void
 build_graph(Loading *loading, Arena *arena, uint64 seed)
@@ -290,6 +345,8 @@ build_graph(Loading *loading, Arena *arena, uint64 seed)
 	graph_build(loading->core, arena, &loading->interactions, loaded->users.count, loaded->objects.count,
 				loading->definition->max_degree, seed, graph);
 	check_core(loading);
+	if (graph->types != NULL)
+		set_types(loading);
 	graph->key_hashes = hash_keys(loading, arena);
 	loaded->idle_users = count_idle(graph, 0, graph->n_users);
 	loaded->idle_objects = count_idle(graph, graph->n_users, graph->n_nodes);
@@ -318,6 +375,7 @@ graph_load(Arena *arena, const GraphDefinition *definition, bool with_features, 
 	build_graph(&loading, arena, seed);
 	arena_release(&scratch, loading.interactions.users);
 	arena_release(&scratch, loading.interactions.objects);
+	arena_release(&scratch, loading.interactions.types);
 	if (user_table != NULL)
 		loaded->user_features = feature_table_finish(user_table, arena, &loaded->user_feature_names);
 	if (object_table != NULL)

@@ -158,10 +158,11 @@ graph_training_store(Training *training)
 	succession_measure(training);
 	embedding_table_fill(training->user_table, definition->user_column, definition->user_key_type,
 						 &loaded->users, training->result.vectors, width,
-						 node_degrees(training, 0, n_users));
+						 node_degrees(training, 0, n_users), NULL, 0);
 	embedding_table_fill(training->object_table, definition->object_column, definition->object_key_type,
 						 &loaded->objects, training->result.vectors + (size_t) n_users * width, width,
-						 node_degrees(training, n_users, loaded->graph.n_objects));
+						 node_degrees(training, n_users, loaded->graph.n_objects), training->result.direct_objects,
+						 DIRECT_OBJECT_NUMBERS(training->result.direct.n_types));
 }
 
 /* See graph_training.h. */
@@ -169,6 +170,26 @@ double
 graph_training_seconds(const Training *training)
 {
 	return training->seconds_before + (GetCurrentTimestamp() - training->started_at) / (double) USECS_PER_SEC;
+}
+
+/* The direct term, when there is one; stored_direct.c reads it. */
+static void
+json_direct(JsonText *json, const Training *training)
+{
+	const DirectTerm *term = &training->result.direct;
+	int			n;
+	char	  **names;
+
+	if (term->n_types == 0)
+		return;
+	names = text_array_words(training->definition->behaviors, &n);
+	json_words(json, "direct_behaviors", n, names);
+	json_count(json, "direct_types", term->types);
+	json_number(json, "direct_scale", term->scale);
+	json_number(json, "direct_popularity", term->popularity);
+	json_numbers(json, "direct_constants", n, term->constant);
+	json_numbers(json, "direct_user_slopes", n, term->user_slope);
+	json_numbers(json, "direct_object_slopes", n, term->object_slope);
 }
 
 /* See graph_training.h. */
@@ -198,6 +219,7 @@ graph_training_result(const Training *training)
 	json_number(&json, "offset", result->offset);
 	if (training->definition->has_until)
 		json_number(&json, "until", training->definition->until);
+	json_direct(&json, training);
 	json_count(&json, "memory_peak", training->core->memory_peak);
 	json_number(&json, "seconds", graph_training_seconds(training));
 	return json_close(&json);

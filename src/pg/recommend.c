@@ -15,6 +15,7 @@
 #include "pg/keys.h"
 #include "pg/reader.h"
 #include "pg/selection.h"
+#include "pg/stored_direct.h"
 #include "pg/user_objects.h"
 
 PG_FUNCTION_INFO_V1(behavpred_recommend);
@@ -30,6 +31,9 @@ typedef struct Recommendation
 	int			width;
 	Oid			key_type;		/* of the object table */
 	Dictionary	seen;
+	StoredDirect *direct;		/* NULL when links add nothing to the score */
+	UserLinks	links;			/* with direct */
+	uint8_t		excluded;		/* links that take an object out */
 	Selection	selection;
 } Recommendation;
 
@@ -47,12 +51,29 @@ check_vector(const Recommendation *recommendation, const float *vector, int widt
 				 errhint("SELECT * FROM behavpred.train_graph(%s);", quote_literal_cstr(graph))));
 }
 
-/* Row function: key and embedding of one object. */
+/* What links add to the score of an object; false when they take it out. */
+static bool
+add_links(Recommendation *recommendation, const Key *key, Datum numbers, bool null, double *score)
+{
+	const StoredDirect *direct = recommendation->direct;
+	int32		number = direct == NULL ? -1 : dictionary_find(&recommendation->links.objects, key);
+	uint8_t		types;
+
+	if (number < 0)
+		return true;
+	types = recommendation->links.types[number];
+	*score += direct_term_value(&direct->term, types, stored_direct_numbers(direct, numbers, null),
+								recommendation->links.part, *score - recommendation->user[recommendation->width - 1]);
+	return (types & recommendation->excluded) == 0;
+}
+
+/* Row function: key and embedding of one object, and its numbers for the direct term. */
 static void
 score_object(void *argument, Datum *values, bool *nulls)
 {
 	Recommendation *recommendation = argument;
 	const float *object;
+	double		score;
 	int			width;
 	Key			key;
 
@@ -63,7 +84,9 @@ score_object(void *argument, Datum *values, bool *nulls)
 		return;
 	object = embedding_from_datum(values[1], &width);
 	check_vector(recommendation, object, width);
-	selection_add(&recommendation->selection, &key, vectors_dot(recommendation->user, object, width));
+	score = vectors_dot(recommendation->user, object, width);
+	if (add_links(recommendation, &key, values[2], nulls[2], &score))
+		selection_add(&recommendation->selection, &key, score);
 }
 
 static void
@@ -74,9 +97,21 @@ rank_objects(Recommendation *recommendation, int k)
 
 	recommendation->key_type = source_key_column(table, graph->object_column, "the graph");
 	selection_open(&recommendation->selection, &recommendation->arena, key_kind(recommendation->key_type), k);
-	read_rows(psprintf("SELECT %s, embedding FROM %s", quote_identifier(graph->object_column),
-					   relation_qualified_name(table)), 0, NULL, NULL, NULL, score_object, recommendation);
+	read_rows(psprintf("SELECT %s, embedding, %s FROM %s", quote_identifier(graph->object_column),
+					   recommendation->direct == NULL ? "NULL" : "direct", relation_qualified_name(table)), 0, NULL, NULL, NULL, score_object, recommendation);
 	selection_finish(&recommendation->selection, k);
+}
+
+/* What the user has done already. */
+static void
+read_user(Recommendation *recommendation, Datum user, bool exclude_seen)
+{
+	if (recommendation->direct != NULL)
+		stored_direct_user(recommendation->direct, &recommendation->arena, user, &recommendation->links);
+	else if (exclude_seen)
+		user_objects_read(recommendation->graph, user, &recommendation->seen);
+	if (recommendation->direct != NULL && exclude_seen)
+		recommendation->excluded = recommendation->direct->predicted;
 }
 
 /* recommend(graph, user, k, exclude_seen): no rows for a user that the graph does not know. */
@@ -92,9 +127,10 @@ behavpred_recommend(PG_FUNCTION_ARGS)
 	char	   *name;
 
 	name = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	if (exclude_seen)
-		graph_definition_for(name, PRIVILEGE_READ);	/* it reads the sources */
 	graph = graph_definition_trained(name);
+	if (exclude_seen || graph->typed)
+		graph_definition_for(name, PRIVILEGE_READ);	/* it reads the sources */
+	recommendation.direct = stored_direct_read(graph);
 	recommendation.graph = graph;
 	recommendation.core = bridge_open(1);
 	arena_open(&recommendation.arena, recommendation.core);
@@ -106,8 +142,7 @@ behavpred_recommend(PG_FUNCTION_ARGS)
 	{
 		recommendation.user = embedding_from_datum(PointerGetDatum(vector), &recommendation.width);
 		check_vector(&recommendation, recommendation.user, recommendation.width);
-		if (exclude_seen)
-			user_objects_read(graph, user, &recommendation.seen);
+		read_user(&recommendation, user, exclude_seen);
 		rank_objects(&recommendation, k);
 	}
 	selection_return(fcinfo, &recommendation.selection, recommendation.key_type);

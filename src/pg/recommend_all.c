@@ -21,6 +21,7 @@
 #include "pg/key_reading.h"
 #include "pg/keys.h"
 #include "pg/result_rows.h"
+#include "pg/stored_direct.h"
 #include "pg/target_definition.h"
 
 PG_FUNCTION_INFO_V1(behavpred_recommend_all);
@@ -53,6 +54,9 @@ typedef struct Recommending
 	Nodes		objects;
 	Interactions pairs;
 	Lists		seen;			/* starts is NULL when nothing is left out */
+	StoredDirect *direct;		/* NULL when links add nothing to the score */
+	Graph		links;			/* with direct */
+	DirectRanking ranking;
 } Recommending;
 
 static void
@@ -156,6 +160,26 @@ read_seen(Recommending *recommending)
 	recommending->seen = (Lists) {graph.offsets, items};
 }
 
+/* What joins users and objects, and what it adds to the score. */
+static void
+read_links(Recommending *recommending, bool exclude_seen)
+{
+	const StoredDirect *direct = recommending->direct;
+	const StoredEmbeddings *users = recommending->users.stored;
+	const StoredEmbeddings *objects = recommending->objects.stored;
+
+	stored_direct_links(direct, &recommending->arena, &recommending->users.keys, &recommending->objects.keys,
+						&recommending->links);
+	recommending->ranking = (DirectRanking) {
+		.term = &direct->term,
+		.users = {recommending->users.keys.count, users->width, users->values},
+		.objects = {recommending->objects.keys.count, objects->width, objects->values},
+		.object_numbers = stored_direct_objects(direct, &recommending->arena, &recommending->objects.keys),
+		.links = &recommending->links,
+		.excluded = exclude_seen ? direct->predicted : 0
+	};
+}
+
 /* ---- ranking ----------------------------------------------------------------------------- */
 
 /* The list of one user, as rows. */
@@ -191,6 +215,12 @@ rank_batch(Recommending *recommending, int32 first, int32 n, int places, int32_t
 	Lists		seen = recommending->seen;
 	bool		masked = seen.starts != NULL;
 
+	if (recommending->direct != NULL)
+	{
+		direct_term_top(recommending->core, &recommending->ranking, first, n, places, top, scores);
+		check_core(recommending);
+		return;
+	}
 	if (masked)
 		seen.starts += first;
 	ranking_top(recommending->core, &recommending->arena, &queries, &objects, masked ? &seen : NULL, places, top, rough);
@@ -249,9 +279,10 @@ behavpred_recommend_all(PG_FUNCTION_ARGS)
 				 errmsg("graph must not be NULL"),
 				 errhint("SELECT * FROM behavpred.recommend_all('shop', k => 10);")));
 	name = text_to_cstring(PG_GETARG_TEXT_PP(ARG_GRAPH));
-	if (exclude_seen)
-		graph_definition_for(name, PRIVILEGE_READ);	/* it reads the sources */
 	recommending.graph = graph_definition_trained(name);
+	if (exclude_seen || recommending.graph->typed)
+		graph_definition_for(name, PRIVILEGE_READ);	/* it reads the sources */
+	recommending.direct = stored_direct_read(recommending.graph);
 	recommending.core = bridge_open(threads_argument(fcinfo, ARG_THREADS));
 	bridge_show(recommending.core, name, NULL);
 	arena_open(&recommending.arena, recommending.core);
@@ -261,7 +292,9 @@ behavpred_recommend_all(PG_FUNCTION_ARGS)
 	if (recommending.users.keys.count > 0 && recommending.objects.keys.count > 0)
 	{
 		check_widths(&recommending);
-		if (exclude_seen)
+		if (recommending.direct != NULL)
+			read_links(&recommending, exclude_seen);
+		else if (exclude_seen)
 			read_seen(&recommending);
 		rank_all(&rows, &recommending);
 	}

@@ -88,6 +88,17 @@ json_words(JsonText *json, const char *name, int n, char **values)
 	appendStringInfoChar(&json->text, ']');
 }
 
+/* An array of numbers. */
+void
+json_numbers(JsonText *json, const char *name, int n, const double *values)
+{
+	json_name(json, name);
+	appendStringInfoChar(&json->text, '[');
+	for (int i = 0; i < n; i++)
+		appendStringInfo(&json->text, "%s%s", i > 0 ? ", " : "", float8out_internal(values[i]));
+	appendStringInfoChar(&json->text, ']');
+}
+
 /* End the object. */
 char *
 json_close(JsonText *json)

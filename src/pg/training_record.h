@@ -25,6 +25,7 @@ extern void json_count(JsonText *json, const char *name, int64 value);
 extern void json_bool(JsonText *json, const char *name, bool value);
 extern void json_word(JsonText *json, const char *name, const char *value);
 extern void json_words(JsonText *json, const char *name, int n, char **values);
+extern void json_numbers(JsonText *json, const char *name, int n, const double *values);	/* finite */
 extern char *json_close(JsonText *json);
 
 /* As whom a training read its sources, and whether policies may have hidden rows from it. */
