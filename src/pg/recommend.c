@@ -53,7 +53,7 @@ check_vector(const Recommendation *recommendation, const float *vector, int widt
 
 /* What links add to the score of an object; false when they take it out. */
 static bool
-add_links(Recommendation *recommendation, const Key *key, Datum numbers, bool null, double *score)
+add_links(Recommendation *recommendation, const Key *key, const Datum *values, const bool *nulls, double *score)
 {
 	const StoredDirect *direct = recommendation->direct;
 	int32		number = direct == NULL ? -1 : dictionary_find(&recommendation->links.objects, key);
@@ -62,12 +62,12 @@ add_links(Recommendation *recommendation, const Key *key, Datum numbers, bool nu
 	if (number < 0)
 		return true;
 	types = recommendation->links.types[number];
-	*score += direct_term_value(&direct->term, types, stored_direct_numbers(direct, numbers, null),
+	*score += direct_term_value(&direct->term, types, stored_direct_numbers(direct, values[2], nulls[2]),
 								recommendation->links.part, *score - recommendation->user[recommendation->width - 1]);
 	return (types & recommendation->excluded) == 0;
 }
 
-/* Row function: key and embedding of one object, and its numbers for the direct term. */
+/* Row function: key and embedding of one object, with a direct term its numbers for it. */
 static void
 score_object(void *argument, Datum *values, bool *nulls)
 {
@@ -85,7 +85,7 @@ score_object(void *argument, Datum *values, bool *nulls)
 	object = embedding_from_datum(values[1], &width);
 	check_vector(recommendation, object, width);
 	score = vectors_dot(recommendation->user, object, width);
-	if (add_links(recommendation, &key, values[2], nulls[2], &score))
+	if (add_links(recommendation, &key, values, nulls, &score))
 		selection_add(&recommendation->selection, &key, score);
 }
 
@@ -97,8 +97,8 @@ rank_objects(Recommendation *recommendation, int k)
 
 	recommendation->key_type = source_key_column(table, graph->object_column, "the graph");
 	selection_open(&recommendation->selection, &recommendation->arena, key_kind(recommendation->key_type), k);
-	read_rows(psprintf("SELECT %s, embedding, %s FROM %s", quote_identifier(graph->object_column),
-					   recommendation->direct == NULL ? "NULL" : "direct", relation_qualified_name(table)), 0, NULL, NULL, NULL, score_object, recommendation);
+	read_rows(psprintf("SELECT %s, embedding%s FROM %s", quote_identifier(graph->object_column),
+					   recommendation->direct == NULL ? "" : ", direct", relation_qualified_name(table)), 0, NULL, NULL, NULL, score_object, recommendation);
 	selection_finish(&recommendation->selection, k);
 }
 
