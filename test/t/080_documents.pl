@@ -40,8 +40,8 @@ sub lessen
 	my ($sql) = @_;
 
 	return $sql if $long;
-	$sql =~ s/users => 8000/users => 1200/;
-	$sql =~ s/(train_graph\('shop'), threads => 2\)/$1, epochs => 2, threads => 2)/;
+	$sql =~ s/users => 8000/users => 800/;
+	$sql =~ s/(train_graph\('shop'), threads => 2\)/$1, dimension => 16, epochs => 1, threads => 2)/;
 	return $sql;
 }
 
