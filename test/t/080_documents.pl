@@ -25,7 +25,10 @@ sub make_stages
 	$node->safe_psql('postgres', 'CREATE DATABASE graph TEMPLATE tables');
 	$node->safe_psql('graph', q{
 		SELECT behavpred.create_graph('shop', 'events', behavior_column => 'kind', behaviors => '{click,purchase}', time_column => 'happened_at');
-		SELECT FROM behavpred.train_graph('shop', epochs => 2)});
+		SELECT FROM behavpred.train_graph('shop', epochs => 2);
+		CREATE TABLE samples AS
+		SELECT e.embedding, v.user_id IS NOT NULL AS label, 0.1::float8 AS soft_label, 1::float8 AS weight
+		FROM shop_user_embedding e LEFT JOIN vip_users v USING (user_id)});
 	$node->safe_psql('postgres', 'CREATE DATABASE targets TEMPLATE graph');
 	$node->safe_psql('targets', q{
 		SELECT behavpred.create_target('buys_42', 'shop', object => '42'), behavpred.create_target('vip', 'shop', object => '42', seeds => 'vip_users');
@@ -220,7 +223,7 @@ sub check_functions
 		JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'behavpred'
 		LEFT JOIN LATERAL (SELECT name FROM unnest(coalesce(p.proargnames, '{}'), coalesce(p.proargmodes::text[], '{}')) AS u (name, mode)
 		                   WHERE coalesce(mode, 'i') IN ('i', 'b', 'v')) a ON true
-		WHERE p.pronamespace = 'behavpred'::regnamespace AND obj_description(p.oid, 'pg_proc') !~ '^(For (?!superusers|pg_cron)|Input of|Output of|Binary )' AND p.proname !~ '^metric_'
+		WHERE p.pronamespace = 'behavpred'::regnamespace AND obj_description(p.oid, 'pg_proc') !~ '^(For (?!superusers|pg_cron)|Input of|Output of|Binary )' AND p.proname !~ '^(metric|student_sums)_'
 		GROUP BY p.proname ORDER BY p.proname});
 	my %public;
 
