@@ -107,7 +107,9 @@ BEGIN
   -- A newcomer's vector is made of his neighbours', without having learnt, and so a little unlike: of vectors those of the same users are compared.
   IF of_known IS NOT NULL THEN
     RETURN QUERY EXECUTE format(
-      'SELECT v.measure, array_agg(v.number) FROM (SELECT embedding FROM %1$s WHERE %2$I = ANY ($2::%3$s[])) s CROSS JOIN LATERAL (VALUES %4$s) v (measure, number) WHERE v.number IS NOT NULL GROUP BY 1',
+      'SELECT n.measure, array_agg(n.number - CASE WHEN n.measure = ''teacher-student gap'' THEN n.mean ELSE 0 END)
+       FROM (SELECT v.measure, v.number, avg(v.number) OVER (PARTITION BY v.measure) AS mean
+             FROM (SELECT embedding FROM %1$s WHERE %2$I = ANY ($2::%3$s[])) s CROSS JOIN LATERAL (VALUES %4$s) v (measure, number) WHERE v.number IS NOT NULL) n GROUP BY 1',
       behavpred.relation_named(g.user_embeddings), g.user_column, g.user_key_type::regtype, of_known) USING model, known;
   END IF;
 END
@@ -140,16 +142,17 @@ $$;
 
 COMMENT ON FUNCTION drift_counts(float8[], float8[]) IS 'For check_drift(): how many numbers fall into each bin';
 
--- The stability index of two histograms, what chance alone makes of it on average (bins - 1 times
+-- The stability index of two histograms, what chance alone makes of it on average (bins in use - 1 times
 -- the sum of the reciprocal sizes), and the bound it stays below in 999 of 1,000 cases (that share of a
 -- chi-squared, by Wilson and Hilferty).
 CREATE FUNCTION drift_index(reference float8[], present float8[], OUT index float8, OUT by_chance float8, OUT bound float8)
 LANGUAGE sql IMMUTABLE STRICT
 SET search_path = pg_catalog, pg_temp
 AS $$
-  SELECT sum((q - p) * ln(q / p)), max(bins - 1) * max(1 / n + 1 / m),
-         max(bins - 1) * max(1 / n + 1 / m) * pow(1 - 2 / (9.0 * greatest(max(bins - 1), 1)) + 3.09 * sqrt(2 / (9.0 * greatest(max(bins - 1), 1))), 3)
-  FROM (SELECT (r + 0.5) / (n + 0.5 * bins) AS p, (a + 0.5) / (m + 0.5 * bins) AS q, n, m, bins
+  SELECT sum((q - p) * ln(q / p)), (count(*) FILTER (WHERE used) - 1) * max(1 / n + 1 / m),
+         (count(*) FILTER (WHERE used) - 1) * max(1 / n + 1 / m)
+           * pow(1 - 2 / (9.0 * greatest(count(*) FILTER (WHERE used) - 1, 1)) + 3.09 * sqrt(2 / (9.0 * greatest(count(*) FILTER (WHERE used) - 1, 1))), 3)
+  FROM (SELECT r + a > 0 AS used, (r + 0.5) / (n + 0.5 * bins) AS p, (a + 0.5) / (m + 0.5 * bins) AS q, n, m, bins
         FROM unnest(reference, present) AS u (r, a),
              (SELECT (SELECT sum(x) FROM unnest(reference) x) AS n, (SELECT sum(x) FROM unnest(present) x) AS m,
                      cardinality(reference) AS bins) size
@@ -159,16 +162,19 @@ $$;
 COMMENT ON FUNCTION drift_index(float8[], float8[]) IS
 'For check_drift(): the population stability index of two histograms of counts, its mean without any drift, and the bound it then stays below in 999 of 1,000 cases';
 
-CREATE FUNCTION drift_verdict(index float8, by_chance float8, bound float8) RETURNS text
+-- Masses and gaps move by up to 0.25 when a network that learns nothing takes in a third more users of the same kind:
+-- of these, what makes another measure a reason to train again is one to watch.
+CREATE FUNCTION drift_verdict(measure text, index float8, by_chance float8, bound float8) RETURNS text
 LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-  SELECT CASE WHEN index IS NULL OR index <= bound OR index - by_chance < 0.1 THEN 'ok'
-              WHEN index - by_chance < 0.25 THEN 'watch' ELSE 'retrain' END
+  SELECT CASE WHEN index IS NULL OR index <= bound OR index - by_chance < 0.1 * s.scale THEN 'ok'
+              WHEN index - by_chance < 0.25 * s.scale THEN 'watch' ELSE 'retrain' END
+  FROM (SELECT CASE WHEN measure LIKE 'factor mass %' OR measure = 'teacher-student gap' THEN 2.5 ELSE 1 END AS scale) s
 $$;
 
-COMMENT ON FUNCTION drift_verdict(float8, float8, float8) IS
-'For check_drift(): ok, watch from 0.1, retrain from 0.25, after what chance makes of it is taken off; ok as long as chance alone may have done it';
+COMMENT ON FUNCTION drift_verdict(text, float8, float8, float8) IS
+'For check_drift(): ok, watch from 0.1, retrain from 0.25 (for factor mass and teacher-student gap 0.25 and 0.625), after what chance makes of it is taken off; ok as long as chance alone may have done it';
 
 CREATE FUNCTION drift_users(graph text) RETURNS text[]
 LANGUAGE plpgsql VOLATILE
@@ -199,11 +205,19 @@ AS $$
   WHERE d.graph = $1 AND d.target IS NOT DISTINCT FROM $2 AND d.version IS NOT DISTINCT FROM $3;
   INSERT INTO behavpred.drift_reference (graph, owner, measure, edges, counts, users)
   SELECT $1, g.owner, 'users', '{}', '{}', behavpred.drift_users($1) FROM behavpred.registered_graph g WHERE g.graph = $1 AND $2 IS NULL;
+  -- Masses and gaps lie close together, so that tenths of them would make much of a little: masses are put into
+  -- bins of a fixed width, and gaps are measured by how far scores are apart.
+  WITH v AS MATERIALIZED (SELECT * FROM behavpred.drift_values($1, $2, $3))
   INSERT INTO behavpred.drift_reference (graph, target, version, owner, measure, edges, counts)
   SELECT $1, $2, $3, g.owner, v.measure, e.edges, behavpred.drift_counts(v.numbers, e.edges)
   FROM behavpred.registered_graph g
-  CROSS JOIN behavpred.drift_values($1, $2, $3) v
-  CROSS JOIN LATERAL behavpred.drift_edges(v.numbers) e (edges)
+  CROSS JOIN v
+  CROSS JOIN LATERAL (
+    SELECT CASE WHEN v.measure LIKE 'factor mass %' THEN '{0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8,0.9}'::float8[]
+                WHEN v.measure = 'teacher-student gap'
+                THEN behavpred.drift_edges((SELECT array_agg(x - m.mean) FROM v s, unnest(s.numbers) x, (SELECT avg(y) AS mean FROM v t, unnest(t.numbers) y WHERE t.measure = 'score') m
+                                            WHERE s.measure = 'score'))
+                ELSE behavpred.drift_edges(v.numbers) END) e (edges)
   WHERE g.graph = $1
 $$;
 
@@ -232,7 +246,7 @@ BEGIN
   END IF;
   RETURN QUERY
   SELECT d.measure, (SELECT sum(c) FROM unnest(d.counts) c)::bigint, cardinality(v.numbers)::bigint, i.index, i.by_chance,
-         behavpred.drift_verdict(i.index, i.by_chance, i.bound)
+         behavpred.drift_verdict(d.measure, i.index, i.by_chance, i.bound)
   FROM behavpred.drift_reference d
   JOIN behavpred.drift_values($1, NULL, NULL) v ON v.measure = d.measure
   CROSS JOIN LATERAL behavpred.drift_index(d.counts, behavpred.drift_counts(v.numbers, d.edges)) i
@@ -242,7 +256,7 @@ END
 $$;
 
 COMMENT ON FUNCTION check_graph_drift(text) IS
-'How far degrees of a graph''s users have moved since its last training, and the length of the vector and the mass of each factor of users who were there then (a refresh moves them). psi: population stability index over tenths of the reference; by_chance: what it is on average without any drift at these numbers of users; verdict: ok, watch or retrain where psi less by_chance reaches 0.1 or 0.25 and is more than chance does in 999 of 1,000 cases';
+'How far degrees of a graph''s users have moved since its last training, and the length of the vector and the mass of each factor of users who were there then (a refresh moves them). psi: population stability index over tenths of the reference; by_chance: what it is on average without any drift at these numbers of users; verdict: ok, watch or retrain where psi less by_chance reaches 0.1 or 0.25 (factor mass: 0.25 or 0.625) and is more than chance does in 999 of 1,000 cases';
 
 CREATE FUNCTION drift_positives(graph text, target text, OUT positives bigint, OUT users bigint)
 LANGUAGE plpgsql STABLE
@@ -309,7 +323,7 @@ BEGIN
   END IF;
   RETURN QUERY
   SELECT d.measure, (SELECT sum(c) FROM unnest(d.counts) c)::bigint, cardinality(v.numbers)::bigint, i.index, i.by_chance,
-         behavpred.drift_verdict(i.index, i.by_chance, i.bound)
+         behavpred.drift_verdict(d.measure, i.index, i.by_chance, i.bound)
   FROM behavpred.drift_reference d
   JOIN behavpred.drift_values(t.graph, $1, m.version) v ON v.measure = d.measure
   CROSS JOIN LATERAL behavpred.drift_index(d.counts, behavpred.drift_counts(v.numbers, d.edges)) i
@@ -318,7 +332,7 @@ BEGIN
   -- The rate is that of one bin alone: its squared logarithmic change is what the index is over many.
   SELECT * INTO present FROM behavpred.drift_positives(t.graph, $1);
   RETURN QUERY
-  SELECT 'positive rate', r.n::bigint, present.users, i.index, i.by_chance, behavpred.drift_verdict(i.index, i.by_chance, 9.5 * i.by_chance)
+  SELECT 'positive rate', r.n::bigint, present.users, i.index, i.by_chance, behavpred.drift_verdict('positive rate', i.index, i.by_chance, 9.5 * i.by_chance)
   FROM (SELECT (m.metrics ->> 'population_positives')::float8 AS p, (m.metrics ->> 'candidates')::float8 AS n) r
   CROSS JOIN LATERAL (SELECT pow(ln((present.positives + 0.5) / (present.users + 1) / ((r.p + 0.5) / (r.n + 1))), 2) AS index,
                              1 / (r.p + 0.5) + 1 / (present.positives + 0.5) AS by_chance) i
@@ -328,6 +342,6 @@ END
 $$;
 
 COMMENT ON FUNCTION check_drift(text) IS
-'How far the deployed model of a target is from what it was trained on: its score, the gap between it and the graph''s own score of the target''s objects (teacher-student gap, of users who were there when the graph was trained), the rate of positives (unless the target has candidates; psi is then the square of its logarithmic change), and what check_graph_drift() tells of the graph. Its only row is "vectors" when the graph was trained anew and the model does not fit. Columns as there';
+'How far the deployed model of a target is from what it was trained on: its score, the gap between it and the graph''s own score of the target''s objects (teacher-student gap, of users who were there when the graph was trained), the rate of positives (unless the target has candidates; psi is then the square of its logarithmic change), and what check_graph_drift() tells of the graph. Its only row is "vectors" when the graph was trained anew and the model does not fit. Columns as there; the gap is judged as a factor mass is';
 
 REVOKE EXECUTE ON FUNCTION check_drift(text), check_graph_drift(text), drift_positives(text, text) FROM PUBLIC;

@@ -20,8 +20,9 @@ SELECT behavpred.drift_edges(ARRAY[1, 1, 1, 1, 1, 1, 2, 3, 4, 5]), behavpred.dri
 SELECT round(index::numeric, 4) AS index, round(by_chance::numeric, 4) AS by_chance, bound > by_chance AS above FROM behavpred.drift_index('{100,100}', '{100,100}');
 SELECT round(index::numeric, 4) AS index, round(by_chance::numeric, 4) AS by_chance, round(bound::numeric, 3) AS bound FROM behavpred.drift_index('{50,50}', '{20,80}');
 SELECT index, by_chance FROM behavpred.drift_index('{50}', '{20}');
-SELECT behavpred.drift_verdict(0.5, 0.01, 0.6), behavpred.drift_verdict(0.105, 0.01, 0.05), behavpred.drift_verdict(0.2, 0.01, 0.05), behavpred.drift_verdict(0.3, 0.01, 0.05),
-       behavpred.drift_verdict(NULL, 0.01, 0.05);
+SELECT behavpred.drift_verdict('score', 0.5, 0.01, 0.6), behavpred.drift_verdict('score', 0.105, 0.01, 0.05), behavpred.drift_verdict('score', 0.2, 0.01, 0.05),
+       behavpred.drift_verdict('score', 0.3, 0.01, 0.05), behavpred.drift_verdict('factor mass 3', 0.2, 0.01, 0.05), behavpred.drift_verdict('factor mass 3', 0.3, 0.01, 0.05),
+       behavpred.drift_verdict('score', NULL, 0.01, 0.05);
 -- Chance alone: the index of two samples of one distribution has the mean and the bound that are said.
 SELECT abs(avg(i.index) / avg(i.by_chance) - 1) < 0.15 AS mean, avg((i.index > i.bound)::int) < 0.01 AS bound
 FROM generate_series(1, 1000) s,
