@@ -91,6 +91,22 @@ SELECT count(*) FILTER (WHERE s.kind = 'view') > 0 AS viewed, count(*) FILTER (W
 FROM behavpred.recommend_all('shop', k => 10) r
 LEFT JOIN shop s ON s.customer::text = r.user_key AND s.item::text = r.object_key;
 
+SELECT bytes > 0 AS bytes, seconds > 0 AS seconds FROM behavpred.estimate('shop', dimension => 16, epochs => 20);
+
+-- the term is read with the interactions, so predicting alone is not enough
+CREATE ROLE regress_behaviors;
+SELECT behavpred.grant_on('graph', 'shop', 'predict', 'regress_behaviors');
+SET ROLE regress_behaviors;
+SELECT * FROM behavpred.recommend('shop', 7, exclude_seen => false);
+SELECT * FROM behavpred.recommend_all('shop', exclude_seen => false);
+SELECT behavpred.set_behaviors('shop', typed => false);
+RESET ROLE;
+SELECT behavpred.revoke_on('graph', 'shop', 'predict', 'regress_behaviors');
+DROP OWNED BY regress_behaviors;
+DROP ROLE regress_behaviors;
+-- a single vector is not computed
+CALL behavpred.run_refresh('shop');
+
 -- the same seed gives the same bytes, in a procedure and with any number of threads
 CREATE TABLE first_vectors AS SELECT item, embedding, direct FROM shop_object_embedding;
 CALL behavpred.run_graph('shop', dimension => 16, epochs => 20, seed => 3, threads => 2);
