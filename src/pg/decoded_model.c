@@ -109,18 +109,28 @@ keep(DecodedModel *model)
 
 /* See decoded_model.h. */
 const Student *
+decoded_model_kept(const ModelIdentity *identity, MemoryContext holder)
+{
+	for (int i = 0; i < MOST_KEPT; i++)
+		if (kept[i] != NULL && same_model(&kept[i]->identity, identity))
+		{
+			hold(kept[i], holder);
+			return &kept[i]->student;
+		}
+	return NULL;
+}
+
+/* See decoded_model.h. */
+const Student *
 decoded_model(const ModelIdentity *identity, Datum model, MemoryContext holder)
 {
-	DecodedModel *decoded = NULL;
+	const Student *student = decoded_model_kept(identity, holder);
+	DecodedModel *decoded;
 
-	for (int i = 0; i < MOST_KEPT && decoded == NULL; i++)
-		if (kept[i] != NULL && same_model(&kept[i]->identity, identity))
-			decoded = kept[i];
-	if (decoded == NULL)
-	{
-		decoded = decode(identity, model);
-		keep(decoded);
-	}
+	if (student != NULL)
+		return student;
+	decoded = decode(identity, model);
+	keep(decoded);
 	hold(decoded, holder);
 	return &decoded->student;
 }

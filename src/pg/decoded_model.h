@@ -27,4 +27,7 @@ typedef struct ModelIdentity
  */
 extern const Student *decoded_model(const ModelIdentity *identity, Datum model, MemoryContext holder);
 
+/* The same if the session has kept it, else NULL. */
+extern const Student *decoded_model_kept(const ModelIdentity *identity, MemoryContext holder);
+
 #endif

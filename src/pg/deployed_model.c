@@ -6,6 +6,7 @@
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
 
@@ -13,11 +14,13 @@
 #include "pg/deployed_model.h"
 #include "pg/graph_definition.h"
 #include "pg/keys.h"
+#include "pg/remembered_target.h"
 #include "pg/vector_succession.h"
 
 static const char deployed_query[] =
 "SELECT t.graph, t.deployed_version, m.model, m.graph_run, g.trained_run, g.user_embeddings, "
-"g.user_column::pg_catalog.text, g.user_key_type, m.tableoid, m.ctid, m.xmin "
+"g.user_column::pg_catalog.text, g.user_key_type, m.tableoid, m.ctid, m.xmin, t.tableoid, t.ctid, t.xmin, "
+"g.tableoid, g.ctid, g.xmin, t.owner::pg_catalog.text "
 "FROM behavpred.registered_target t "
 "JOIN behavpred.registered_graph g ON g.graph OPERATOR(pg_catalog.=) t.graph "
 "LEFT JOIN behavpred.trained_model m ON m.target OPERATOR(pg_catalog.=) t.target "
@@ -27,7 +30,9 @@ static const char deployed_query[] =
 enum
 {
 	COLUMN_GRAPH = 1, COLUMN_VERSION, COLUMN_MODEL, COLUMN_GRAPH_RUN, COLUMN_TRAINED_RUN,
-	COLUMN_USER_EMBEDDINGS, COLUMN_USER_COLUMN, COLUMN_KEY_TYPE, COLUMN_RELATION, COLUMN_ROW, COLUMN_INSERTED_BY
+	COLUMN_USER_EMBEDDINGS, COLUMN_USER_COLUMN, COLUMN_KEY_TYPE,
+	COLUMN_OF_MODEL, COLUMN_OF_TARGET = COLUMN_OF_MODEL + 3, COLUMN_OF_GRAPH = COLUMN_OF_TARGET + 3,	/* places: three each */
+	COLUMN_OWNER = COLUMN_OF_GRAPH + 3
 };
 
 /* The plan, made once for each session. */
@@ -86,40 +91,99 @@ check_usable(const char *target, bool has_model)
 				 errhint("SELECT * FROM behavpred.train_target(%s);", quote_literal_cstr(target))));
 }
 
-/* The decoded model of the row, held by `holder`. */
-static const Student *
-row_student(const char *target, MemoryContext holder)
+/* Where the row stands whose place is in this column and the next two. */
+static RowPlace
+row_place(int column)
 {
-	ModelIdentity identity = {
-		.target = target,
-		.version = DatumGetInt32(column_value(COLUMN_VERSION)),
-		.relation = DatumGetObjectId(column_value(COLUMN_RELATION)),
-		.row = *(ItemPointer) DatumGetPointer(column_value(COLUMN_ROW)),
-		.inserted_by = DatumGetTransactionId(column_value(COLUMN_INSERTED_BY))
+	return (RowPlace) {
+		.table = DatumGetObjectId(column_value(column)),
+		.place = *(ItemPointer) DatumGetPointer(column_value(column + 1)),
+		.inserted_by = DatumGetTransactionId(column_value(column + 2))
 	};
-
-	return decoded_model(&identity, column_value(COLUMN_MODEL), holder);
 }
 
-/* Copy the row into the caller's context; SPI is still connected. */
+/* All that the row says, in the memory of SPI. */
+static RememberedTarget
+row_contents(const char *target)
+{
+	return (RememberedTarget) {
+		.target = target,
+		.role = GetUserId(),
+		.of_target = row_place(COLUMN_OF_TARGET),
+		.of_graph = row_place(COLUMN_OF_GRAPH),
+		.of_model = row_place(COLUMN_OF_MODEL),
+		.owner = text_column(COLUMN_OWNER),
+		.graph = text_column(COLUMN_GRAPH),
+		.version = DatumGetInt32(column_value(COLUMN_VERSION)),
+		.user_embeddings = text_column(COLUMN_USER_EMBEDDINGS),
+		.user_column = text_column(COLUMN_USER_COLUMN),
+		.user_key_type = key_type_from_name(text_column(COLUMN_KEY_TYPE))
+	};
+}
+
+static ModelIdentity
+model_identity(const RememberedTarget *contents)
+{
+	return (ModelIdentity) {
+		contents->target, contents->version, contents->of_model.table, contents->of_model.place,
+		contents->of_model.inserted_by
+	};
+}
+
+/* What is handed out, in the caller's context; NULL when the embeddings are gone. */
+static DeployedModel *
+make_deployed(const RememberedTarget *contents, const Student *student, MemoryContext caller)
+{
+	DeployedModel *deployed;
+	Oid			table = embedding_table_find(contents->user_embeddings, contents->user_column,
+											 contents->user_key_type);
+
+	if (!OidIsValid(table))
+		return NULL;
+	deployed = MemoryContextAlloc(caller, sizeof(DeployedModel));
+	*deployed = (DeployedModel) {
+		student, table, MemoryContextStrdup(caller, contents->user_column), contents->user_key_type
+	};
+	return deployed;
+}
+
+/* From the row that the query gave; SPI is still connected.  A model for vectors of an earlier
+ * training is not remembered: more than these rows say whether it fits. */
 static DeployedModel *
 keep_row(const char *target, MemoryContext caller)
 {
-	char	   *table = text_column(COLUMN_USER_EMBEDDINGS);
-	DeployedModel *deployed = MemoryContextAlloc(caller, sizeof(DeployedModel));
+	RememberedTarget contents;
+	ModelIdentity identity;
+	DeployedModel *deployed;
 
 	check_usable(target, DatumGetPointer(column_value(COLUMN_MODEL)) != NULL);
-	deployed->student = row_student(target, caller);
-	deployed->user_column = MemoryContextStrdup(caller, text_column(COLUMN_USER_COLUMN));
-	deployed->user_key_type = key_type_from_name(text_column(COLUMN_KEY_TYPE));
-	deployed->user_table = embedding_table_find(table, deployed->user_column, deployed->user_key_type);
-	if (!OidIsValid(deployed->user_table))
+	contents = row_contents(target);
+	identity = model_identity(&contents);
+	deployed = make_deployed(&contents, decoded_model(&identity, column_value(COLUMN_MODEL), caller), caller);
+	if (deployed == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("the embeddings of target \"%s\" are gone", target),
-				 errdetail("Table %s is not there, or is not as train_graph() made it.", table),
-				 errhint("SELECT * FROM behavpred.train_graph(%s);", quote_literal_cstr(text_column(COLUMN_GRAPH)))));
+				 errdetail("Table %s is not there, or is not as train_graph() made it.", contents.user_embeddings),
+				 errhint("SELECT * FROM behavpred.train_graph(%s);", quote_literal_cstr(contents.graph))));
+	if (DatumGetInt64(column_value(COLUMN_GRAPH_RUN)) == DatumGetInt64(column_value(COLUMN_TRAINED_RUN)))
+		remember_target(&contents);
 	return deployed;
+}
+
+/* Without the query, when nothing has changed since. */
+static DeployedModel *
+deployed_again(const char *target, MemoryContext caller)
+{
+	const RememberedTarget *contents = remembered_target(target, deployed_plan());
+	const Student *student;
+	ModelIdentity identity;
+
+	if (contents == NULL)
+		return NULL;
+	identity = model_identity(contents);
+	student = decoded_model_kept(&identity, caller);
+	return student == NULL ? NULL : make_deployed(contents, student, caller);
 }
 
 /* See deployed_model.h. */
@@ -131,6 +195,12 @@ deployed_model_read(const char *target)
 	DeployedModel *deployed;
 
 	SPI_connect();
+	deployed = deployed_again(target, caller);
+	if (deployed != NULL)
+	{
+		SPI_finish();
+		return deployed;
+	}
 	if (SPI_execute_plan(deployed_plan(), &name, NULL, true, 1) != SPI_OK_SELECT)
 		elog(ERROR, "could not read a target");
 	if (SPI_processed == 0)

@@ -18,8 +18,9 @@ typedef struct DeployedModel
 } DeployedModel;
 
 /*
- * Read it in CurrentMemoryContext, by a plan that is kept for the session, and decode it
- * unless the session has it decoded: about ten microseconds.  ERRCODE_UNDEFINED_OBJECT for an unknown target;
+ * Read it in CurrentMemoryContext, by a plan that is kept for the session unless the rows that it
+ * read before still stand, and decode it unless the session has it decoded: two microseconds when
+ * nothing has changed, else twenty.  ERRCODE_UNDEFINED_OBJECT for an unknown target;
  * ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE with a hint when it has no deployed model, or when
  * the graph has been trained anew since: the model does not fit the vectors of another
  * training.

@@ -45,6 +45,7 @@ PG_FUNCTION_INFO_V1(behavpred_privilege_on_target);
 typedef struct TextScan
 {
 	Relation	table;
+	Snapshot	snapshot;
 	ScanKeyData key;
 	SysScanDesc scan;
 } TextScan;
@@ -65,13 +66,16 @@ open_scan(TextScan *scan, const char *table, const char *index, AttrNumber colum
 	scan->table = table_open(extension_relation(table), AccessShareLock);
 	ScanKeyEntryInitialize(&scan->key, 0, column, BTEqualStrategyNumber, InvalidOid, DEFAULT_COLLATION_OID,
 						   F_TEXTEQ, value);
-	scan->scan = systable_beginscan(scan->table, extension_relation(index), true, GetActiveSnapshot(), 1, &scan->key);
+	/* a procedure between two transactions has none that is active */
+	scan->snapshot = RegisterSnapshot(ActiveSnapshotSet() ? GetActiveSnapshot() : GetTransactionSnapshot());
+	scan->scan = systable_beginscan(scan->table, extension_relation(index), true, scan->snapshot, 1, &scan->key);
 }
 
 static void
 close_scan(TextScan *scan)
 {
 	systable_endscan(scan->scan);
+	UnregisterSnapshot(scan->snapshot);
 	table_close(scan->table, AccessShareLock);
 }
 
@@ -108,11 +112,11 @@ reaches_caller(const char *grantee)
 	return OidIsValid(role) && has_privs_of_role(GetUserId(), role);
 }
 
-static int
+static Privilege
 privilege_level(Datum word)
 {
 	char	   *privilege = TextDatumGetCString(word);
-	int			level = PRIVILEGE_TRAIN;
+	Privilege	level = PRIVILEGE_TRAIN;
 
 	while (level > PRIVILEGE_NONE && strcmp(privilege, privilege_word(level)) != 0)
 		level--;
@@ -130,11 +134,11 @@ covers(HeapTuple row, TupleDesc description, Datum target, bool has_target, bool
 	return near || whole || (has_target && same_text(of_target, target));
 }
 
-/* The most that the owner has granted the current role on the target; on the graph alone without one. */
-static int
+/* See privileges.h. */
+Privilege
 granted_level(Datum owner, Datum graph, Datum target, bool has_target, bool near)
 {
-	int			most = PRIVILEGE_NONE;
+	Privilege	most = PRIVILEGE_NONE;
 	TextScan	scan;
 	HeapTuple	row;
 

@@ -3,8 +3,8 @@
  *		predict(): the probability that one user will do what a target stands for.
  *
  * Within one statement the target is looked up once: the statement's snapshot cannot see
- * another version.  Plans and decoded models are kept for the session, so that a statement
- * for a single user costs four index look-ups.
+ * another version.  Plans and decoded models are kept for the session, and where the rows of the
+ * target stand: a statement for a single user costs a look at three rows and one index look-up.
  */
 #include "postgres.h"
 

@@ -16,7 +16,6 @@
 #include "utils/lsyscache.h"
 
 #include "pg/privileges.h"
-#include "pg/reader.h"
 #include "pg/writer.h"
 
 static const char *const privilege_words[] = {"none", "predict", "read", "train"};
@@ -44,30 +43,16 @@ grants_exist(void)
 	return OidIsValid(schema) && OidIsValid(get_relname_relid("granted_privilege", schema));
 }
 
-/* Row function: the answer of privilege_on(). */
-static void
-keep_level(void *argument, Datum *values, bool *nulls)
-{
-	*(int *) argument = DatumGetInt32(values[0]);
-}
-
-/* What the caller has been granted. */
-static Privilege
+/* See privileges.h. */
+Privilege
 granted_privilege(const ProtectedObject *object)
 {
-	Oid			types[] = {NAMEOID, TEXTOID, TEXTOID};
-	Datum		values[] = {
-		DirectFunctionCall1(namein, CStringGetDatum(object->owner)),
-		CStringGetTextDatum(object->graph),
-		object->target == NULL ? (Datum) 0 : CStringGetTextDatum(object->target)
-	};
-	char		nulls[] = {' ', ' ', object->target == NULL ? 'n' : ' '};
-	int			level = PRIVILEGE_NONE;
+	Datum		owner = DirectFunctionCall1(namein, CStringGetDatum(object->owner));
+	Datum		target = object->target == NULL ? (Datum) 0 : CStringGetTextDatum(object->target);
 
 	if (superuser() || !grants_exist())
 		return PRIVILEGE_NONE;
-	read_rows("SELECT behavpred.privilege_on($1, $2, $3)", lengthof(types), types, values, nulls, keep_level, &level);
-	return level;
+	return granted_level(owner, CStringGetTextDatum(object->graph), target, object->target != NULL, false);
 }
 
 /* Complain that only the owner may. */

@@ -34,6 +34,15 @@ typedef struct ProtectedObject
 /* True when the caller is the role of this name. */
 extern bool is_current_role(const char *role);
 
+/* What the caller has been granted; nothing to a superuser, who needs no grant to see rows. */
+extern Privilege granted_privilege(const ProtectedObject *object);
+
+/*
+ * The most that the owner (a name) has granted the current role on the target (a text) of the graph;
+ * without a target on the graph itself, or with `near` on it or any of its targets.
+ */
+extern Privilege granted_level(Datum owner, Datum graph, Datum target, bool has_target, bool near);
+
 /*
  * ERRCODE_INSUFFICIENT_PRIVILEGE unless the caller is the owner or was granted the
  * privilege.  A superuser has no privilege by being one: sources are read as the caller,

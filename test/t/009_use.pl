@@ -61,6 +61,45 @@ my $deploy = sub {
 	$session->quit;
 }
 
+# What a session remembers of a target ends with the grant, with a policy that has changed, and
+# with rows that stand elsewhere.
+{
+	my $session = open_session($node);
+	my $owner = open_session($node);
+	my $grant = q{SELECT behavpred.grant_on('target', 'campaign', 'predict', 'marketer')};
+	my $predicts = sub { my ($value, $error) = timed_query($session, $predict); return $error eq '' ? $value : $error };
+
+	$node->safe_psql('postgres', "CREATE ROLE marketer; GRANT SELECT ON one_user TO marketer; $grant");
+	$session->query('SET ROLE marketer');
+	my $first = $predicts->();
+	is($first, $owner->query($predict), 'a grantee predicts what the owner does');
+	is($predicts->(), $first, 'and again');
+
+	$node->safe_psql('postgres', q{SELECT behavpred.revoke_on('target', 'campaign', 'predict', 'marketer')});
+	like($predicts->(), qr/target "campaign" does not exist/, 'not without the grant');
+	is($owner->query($predict), $first, 'while the owner does');
+	$node->safe_psql('postgres', $grant);
+	is($predicts->(), $first, 'with the grant again');
+
+	$node->safe_psql('postgres', 'ALTER POLICY granted_rows ON behavpred.trained_model USING (false)');
+	like($predicts->(), qr/target "campaign" has no deployed model/, 'not under another policy');
+	$node->safe_psql('postgres', 'ALTER POLICY granted_rows ON behavpred.trained_model USING (behavpred.privilege_on_target(owner, target) >= 1)');
+	is($predicts->(), $first, 'under the old one');
+
+	$session->query('SET row_security = off');
+	like($predicts->(), qr/affected by row-level security/, 'nor with row_security off');
+	$session->query('RESET row_security');
+	$node->safe_psql('postgres', 'VACUUM FULL behavpred.registered_target', on_error_stop => 1);
+	$node->safe_psql('postgres', 'VACUUM FULL behavpred.trained_model', on_error_stop => 1);
+	is($predicts->(), $first, 'from rows that have moved');
+	$node->safe_psql('postgres', 'ALTER TABLE demo_user_embedding RENAME TO elsewhere');
+	like($predicts->(), qr/embeddings of target "campaign" are gone/, 'not without the embeddings');
+	$node->safe_psql('postgres', 'ALTER TABLE elsewhere RENAME TO demo_user_embedding');
+	$session->quit;
+	$owner->quit;
+	$node->safe_psql('postgres', q{SELECT behavpred.revoke_on('target', 'campaign', 'predict', 'marketer'); DROP OWNED BY marketer; DROP ROLE marketer});
+}
+
 # A cursor holds its snapshot and its version while others deploy.
 {
 	my $session = open_session($node);
