@@ -2,6 +2,8 @@
 \set VERBOSITY default
 \set SHOW_CONTEXT never
 SET client_min_messages = warning;
+-- A page is hundreds of small queries, each of which would start a worker where workers are forced.
+SET max_parallel_workers_per_gather = 0;
 CREATE EXTENSION IF NOT EXISTS behavpred;
 SELECT row_count FROM behavpred.demo_data('report_test', users => 800, objects => 60, events_per_user => 15, targets => 2, target_rate => 0.25)
 WHERE relation = 'report_test.users';
