@@ -8,6 +8,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/kernels.h"
 #include "core/random.h"
 
 #define PANEL_USERS 64			/* with 4,096 objects: some milliseconds */
@@ -21,6 +22,8 @@ typedef struct Activity
 	float	   *vectors;
 	int			drawn;			/* objects */
 	const float *objects;		/* drawn x width */
+	const Kernels *kernels;
+	const float *no_bias;		/* drawn zeros: the products have the bias in */
 	float	   *panels;			/* workers x (PANEL_USERS x drawn) */
 } Activity;
 
@@ -30,18 +33,15 @@ drawn_objects(int64_t n_objects)
 	return n_objects < ACTIVITY_OBJECTS ? (int) n_objects : ACTIVITY_OBJECTS;
 }
 
-/* log of the sum of exp, safe for any scores. */
+/* log of the sum of exp, safe for any scores, which are lost. */
 static double
-log_sum_exp(const float *scores, int n)
+log_sum_exp(const Activity *a, float *scores)
 {
 	float		highest = scores[0];
-	double		sum = 0;
 
-	for (int i = 1; i < n; i++)
-		highest = fmaxf(highest, scores[i]);
-	for (int i = 0; i < n; i++)
-		sum += expf(scores[i] - highest);
-	return highest + log(sum);
+	for (int i = 1; i < a->drawn; i++)
+		highest = scores[i] > highest ? scores[i] : highest;
+	return highest + log(a->kernels->exponentials(scores, a->no_bias, highest, a->drawn));
 }
 
 /* The degree that an activity is about. */
@@ -66,7 +66,7 @@ fill_users(void *argument, int64_t shard, int worker)
 	for (int i = 0; i < n; i++)
 		a->vectors[(first + i + 1) * a->width - 1] =
 			(float) (log1p((double) degree_of(a, (int32_t) (first + i))) -
-					 log_sum_exp(scores + (size_t) i * a->drawn, a->drawn));
+					 log_sum_exp(a, scores + (size_t) i * a->drawn));
 }
 
 /* Copy the drawn objects' vectors side by side. */
@@ -96,7 +96,7 @@ centre(int32_t n_users, float *vectors, int width)
 size_t
 activity_scratch_bytes(int64_t n_objects, int width, int threads)
 {
-	return sizeof(float) * drawn_objects(n_objects) * ((size_t) width + (size_t) threads * PANEL_USERS);
+	return sizeof(float) * drawn_objects(n_objects) * ((size_t) width + 1 + (size_t) threads * PANEL_USERS);
 }
 
 /* The activities of all users of `a`. */
@@ -107,7 +107,9 @@ measure(Core *core, Activity *a)
 	Arena		scratch;
 
 	arena_open(&scratch, core);
+	a->kernels = kernels_select(core->portable);
 	a->panels = arena_floats(&scratch, workers * PANEL_USERS * a->drawn);
+	a->no_bias = arena_allocate_zeroed(&scratch, a->drawn, sizeof(float));
 	if (core->status == CORE_OK)
 		core_parallel(core, ((int64_t) a->n_users + PANEL_USERS - 1) / PANEL_USERS, fill_users, a);
 	arena_close(&scratch);

@@ -11,6 +11,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/kernels.h"
+
 #define PANEL_USERS 64			/* with 1,024 objects: a millisecond for each step */
 #define STEPS 4
 #define STEP_OBJECTS 1024		/* of the sample, evenly spread */
@@ -23,23 +25,24 @@ typedef struct Steps
 	float	   *vectors;
 	int			drawn;			/* objects */
 	int			stride;			/* numbers from one to the next */
+	const Kernels *kernels;
+	const float *no_bias;		/* drawn zeros: the products have the bias in */
 	float	   *scores;			/* workers x (PANEL_USERS x drawn) */
 	float	   *gradients;		/* workers x (PANEL_USERS x dimension) */
 } Steps;
 
 /* Scores to softmax. */
 static void
-softmax(float *scores, int n)
+softmax(const Steps *steps, float *scores)
 {
 	float		highest = scores[0];
-	float		sum = 0;
+	float		scale;
 
-	for (int i = 1; i < n; i++)
-		highest = fmaxf(highest, scores[i]);
-	for (int i = 0; i < n; i++)
-		sum += scores[i] = expf(scores[i] - highest);
-	for (int i = 0; i < n; i++)
-		scores[i] /= sum;
+	for (int i = 1; i < steps->drawn; i++)
+		highest = scores[i] > highest ? scores[i] : highest;
+	scale = 1 / steps->kernels->exponentials(scores, steps->no_bias, highest, steps->drawn);
+	for (int i = 0; i < steps->drawn; i++)
+		scores[i] *= scale;
 }
 
 /* The mean of the neighbours' vectors. */
@@ -104,7 +107,7 @@ move_panel(void *argument, int64_t shard, int worker)
 					steps->fold->sample, steps->stride, 0, scores, steps->drawn);
 		for (int i = 0; i < n; i++)
 		{
-			softmax(scores + (size_t) i * steps->drawn, steps->drawn);
+			softmax(steps, scores + (size_t) i * steps->drawn);
 			mean_of_neighbours(steps, first + i, gradients + (size_t) i * dimension);
 		}
 		cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, n, dimension, steps->drawn, -1, scores, steps->drawn,
@@ -126,6 +129,8 @@ fold_in_steps(const FoldIn *fold, const FoldInBatch *batch, float *vectors)
 	if (steps.drawn == 0)
 		return fold->core->status;
 	arena_open(&scratch, fold->core);
+	steps.kernels = kernels_select(fold->core->portable);
+	steps.no_bias = arena_allocate_zeroed(&scratch, steps.drawn, sizeof(float));
 	steps.scores = arena_floats(&scratch, workers * PANEL_USERS * steps.drawn);
 	steps.gradients = arena_floats(&scratch, workers * PANEL_USERS * fold->options->dimension);
 	if (fold->core->status == CORE_OK)
