@@ -10,6 +10,7 @@
 
 #include "core/kernels.h"
 #include "core/random.h"
+#include "core/vectors.h"
 
 #define PANEL_USERS 64			/* with 4,096 objects: some milliseconds */
 
@@ -37,10 +38,8 @@ drawn_objects(int64_t n_objects)
 static double
 log_sum_exp(const Activity *a, float *scores)
 {
-	float		highest = scores[0];
+	float		highest = vectors_highest(scores, a->drawn);
 
-	for (int i = 1; i < a->drawn; i++)
-		highest = scores[i] > highest ? scores[i] : highest;
 	return highest + log(a->kernels->exponentials(scores, a->no_bias, highest, a->drawn));
 }
 

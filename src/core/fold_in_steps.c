@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "core/kernels.h"
+#include "core/vectors.h"
 
 #define PANEL_USERS 64			/* with 1,024 objects: a millisecond for each step */
 #define STEPS 4
@@ -35,12 +36,9 @@ typedef struct Steps
 static void
 softmax(const Steps *steps, float *scores)
 {
-	float		highest = scores[0];
-	float		scale;
+	float		highest = vectors_highest(scores, steps->drawn);
+	float		scale = 1 / steps->kernels->exponentials(scores, steps->no_bias, highest, steps->drawn);
 
-	for (int i = 1; i < steps->drawn; i++)
-		highest = scores[i] > highest ? scores[i] : highest;
-	scale = 1 / steps->kernels->exponentials(scores, steps->no_bias, highest, steps->drawn);
 	for (int i = 0; i < steps->drawn; i++)
 		scores[i] *= scale;
 }

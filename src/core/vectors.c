@@ -59,3 +59,22 @@ vectors_finite(const float *vector, int n)
 	}
 	return not_finite == 0;
 }
+
+/* In parts that do not wait for each other, so that the compiler can take several numbers at a time. */
+float
+vectors_highest(const float *numbers, int n)
+{
+	float		parts[PARTS];
+	int			i = 0;
+
+	for (int j = 0; j < PARTS; j++)
+		parts[j] = numbers[0];
+	for (; i + PARTS <= n; i += PARTS)
+		for (int j = 0; j < PARTS; j++)
+			parts[j] = numbers[i + j] > parts[j] ? numbers[i + j] : parts[j];
+	for (; i < n; i++)
+		parts[0] = numbers[i] > parts[0] ? numbers[i] : parts[0];
+	for (int j = 1; j < PARTS; j++)
+		parts[0] = parts[j] > parts[0] ? parts[j] : parts[0];
+	return parts[0];
+}

@@ -21,4 +21,7 @@ extern double vectors_likeness(const float *a, const float *b, int n);
 /* True when no number is NaN or infinite. */
 extern bool vectors_finite(const float *vector, int n);
 
+/* The largest of n numbers, from 1 on, none of them NaN. */
+extern float vectors_highest(const float *numbers, int n);
+
 #endif

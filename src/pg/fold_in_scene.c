@@ -9,11 +9,14 @@
 
 #include <math.h>
 
+#include "access/htup_details.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
+#include "utils/syscache.h"
 
 #include "pg/bridge.h"
 #include "pg/encoder_arguments.h"
@@ -66,21 +69,42 @@ read_run(FoldInScene *scene)
 	return sizes;
 }
 
-/* Vectors of about `wanted` of the `total` nodes of one kind, from blocks of the table drawn at random. */
+/* Rows of a table by the server's count, 0 when it has not counted. */
+static int64
+counted_rows(Oid relation)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
+	float4		rows = 0;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		rows = ((Form_pg_class) GETSTRUCT(tuple))->reltuples;
+		ReleaseSysCache(tuple);
+	}
+	return (int64) Max(rows, 0);
+}
+
+/*
+ * Vectors of about `wanted` of the nodes of one kind, from blocks of the table drawn at random.  The
+ * training knew `trained` of them; many may have come since.
+ */
 static StoredEmbeddings *
-read_sample(FoldInScene *scene, bool of_objects, int wanted, int64 total)
+read_sample(FoldInScene *scene, bool of_objects, int wanted, int64 trained)
 {
 	const GraphDefinition *definition = scene->definition;
+	Oid			relation = relation_from_text(of_objects ? definition->object_embeddings : definition->user_embeddings);
+	int64		total = Max(trained, counted_rows(relation));
 	Dictionary *keys = palloc0(sizeof(Dictionary));
 	StoredEmbeddings *sample = embeddings_open(scene->arena, keys);
 	double		percent = total <= wanted ? 100 : 100.0 * wanted / total;
 
 	dictionary_open(keys, scene->arena,
 					key_kind(of_objects ? definition->object_key_type : definition->user_key_type));
-	embeddings_read_some(sample, definition, of_objects, false,
-						 psprintf(" TABLESAMPLE SYSTEM (%.6f) REPEATABLE (" UINT64_FORMAT ")", percent,
-								  scene->run.seed % 1000000), 0, NULL, NULL);
-	if (sample->width == 0)		/* no block was drawn */
+	if (get_rel_relkind(relation) != RELKIND_FOREIGN_TABLE)	/* which cannot be sampled */
+		embeddings_read_some(sample, definition, of_objects, false,
+							 psprintf(" TABLESAMPLE SYSTEM (%.6f) REPEATABLE (" UINT64_FORMAT ")", percent,
+									  scene->run.seed % 1000000), 0, NULL, NULL);
+	if (sample->width == 0)		/* or no block was drawn */
 		embeddings_read_some(sample, definition, of_objects, false, psprintf(" LIMIT %d", wanted), 0, NULL, NULL);
 	fold_in_scene_check(scene);
 	return sample;

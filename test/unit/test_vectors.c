@@ -101,6 +101,23 @@ finite_means_every_number(void **state)
 	}
 }
 
+/* The largest at every place and length, also below zero. */
+static void
+highest_is_found_anywhere(void **state)
+{
+	float		a[MOST];
+
+	(void) state;
+	for (int n = 1; n <= MOST; n++)
+		for (int place = 0; place < n; place++)
+		{
+			for (int i = 0; i < n; i++)
+				a[i] = -2.0f - i;
+			a[place] = -1;
+			assert_true(vectors_highest(a, n) == -1);
+		}
+}
+
 int
 main(void)
 {
@@ -109,6 +126,7 @@ main(void)
 		cmocka_unit_test(dot_keeps_what_single_precision_loses),
 		cmocka_unit_test(cosine_is_of_the_directions),
 		cmocka_unit_test(finite_means_every_number),
+		cmocka_unit_test(highest_is_found_anywhere),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
