@@ -287,11 +287,19 @@ student_shape(const StudentOptions *options, int width, Student *student)
 	student->widths[n_hidden + 1] = 1;
 }
 
+/* The teacher's weights on standardised inputs; soft labels are met by its score times the temperature. */
+static void
+take_teacher(const StudentFit *fit, const float *teacher, const InputScale *s, double *anchor)
+{
+	for (int column = 0; column < s->width; column++)
+		anchor[column] = s->factors[column] > 0.0 ? fit->options->soft_temperature * teacher[column] / s->factors[column] : 0.0;
+}
+
 /* Logistic; when anchored, first what the soft labels alone say. */
 static CoreStatus
-fit_logistic(StudentFit *fit, size_t count, double *parameters)
+fit_logistic(StudentFit *fit, const float *teacher, const InputScale *s, size_t count, double *parameters)
 {
-	StudentFit	teacher = *fit;
+	StudentFit	soft = *fit;
 	double	   *anchor;
 
 	if (!student_is_anchored(fit))
@@ -299,9 +307,11 @@ fit_logistic(StudentFit *fit, size_t count, double *parameters)
 	anchor = arena_doubles(fit->scratch, count);
 	if (anchor == NULL)
 		return fit->core->status;
-	teacher.hard_scale = 0.0;
-	teacher.ridge = STUDENT_ANCHOR_RIDGE;
-	if (student_fit_logistic(&teacher, anchor) != CORE_OK)
+	soft.hard_scale = 0.0;
+	soft.ridge = STUDENT_ANCHOR_RIDGE;
+	if (teacher != NULL)
+		take_teacher(fit, teacher, s, anchor);
+	else if (student_fit_logistic(&soft, anchor) != CORE_OK)
 		return fit->core->status;
 	fit->anchor = anchor;
 	return student_fit_logistic(fit, parameters);
@@ -322,7 +332,7 @@ fit_student(StudentFit *fit, const StudentSamples *samples, Arena *arena, Studen
 		return core->status;
 	fit->inputs = standardiser.inputs;
 	if (fit->options->kind == STUDENT_LOGISTIC)
-		fit_logistic(fit, count, parameters);
+		fit_logistic(fit, samples->teacher, &standardiser.scale, count, parameters);
 	else
 		student_fit_mlp(fit, student, parameters);
 	if (core->status != CORE_OK)

@@ -36,6 +36,8 @@ typedef struct StudentSamples
 	const float *labels;		/* 0 or 1 */
 	const float *soft_labels;	/* in [0, 1], or NULL: soft_weight is then taken as 0 */
 	const float *weights;		/* of the hard-label term, finite, >= 0; NULL = all 1 */
+	const float *teacher;		/* finite weights for each number of a vector, when the soft labels are the
+								 * probabilities of a linear score: saves an anchored student its first fit; NULL = none */
 } StudentSamples;
 
 /*

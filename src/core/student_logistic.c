@@ -323,12 +323,27 @@ take_step(Logistic *l)
 	return true;
 }
 
-/* Fit from weights of zero and the intercept that alone fits best. */
+/* Weights of zero or of the anchor, and the intercept that alone fits best. */
+static void
+start(const Logistic *l)
+{
+	const StudentFit *fit = l->fit;
+	double		intercept = log(fit->base_rate / (1.0 - fit->base_rate));
+
+	memset(l->parameters, 0, (size_t) fit->width * sizeof(double));
+	if (fit->anchor != NULL)
+		memcpy(l->parameters, fit->anchor, (size_t) fit->width * sizeof(double));
+	l->parameters[fit->width] = intercept;
+	for (int64_t row = 0; row < fit->n; row++)
+		l->logits[row] = intercept +
+			(fit->anchor != NULL ? dot_input(fit->inputs + row * fit->width, l->parameters, fit->width) : 0.0);
+}
+
+/* See student_fit.h. */
 CoreStatus
 student_fit_logistic(const StudentFit *fit, double *parameters)
 {
 	Logistic	l = {.fit = fit, .n_parameters = fit->width + 1, .parameters = parameters};
-	double		intercept = log(fit->base_rate / (1.0 - fit->base_rate));
 
 	l.rows_per_shard = (fit->n + SHARDS_PER_ROUND - 1) / SHARDS_PER_ROUND;
 	l.rows_per_shard = l.rows_per_shard < LEAST_ROWS ? LEAST_ROWS : l.rows_per_shard;
@@ -337,10 +352,7 @@ student_fit_logistic(const StudentFit *fit, double *parameters)
 	if (allocate(&l) != CORE_OK)
 		return fit->core->status;
 
-	memset(parameters, 0, (size_t) fit->width * sizeof(double));
-	parameters[fit->width] = intercept;
-	for (int64_t row = 0; row < fit->n; row++)
-		l.logits[row] = intercept;
+	start(&l);
 	for (int step = 0; step < fit->options->iterations; step++)
 	{
 		if (!core_report(fit->core, "training", step, fit->options->iterations) || !take_step(&l))

@@ -178,9 +178,10 @@ score_by_objects(TargetFit *fit)
 	return teacher_best_scores(fit->core, fit->arena, &users, &objects, fit->teacher_scores);
 }
 
-/* Likeness to the positives that teach; without an object it is the teacher's score. */
+/* Likeness to the positives that teach; without an object it is the teacher's score.  *linear are
+ * the weights of that score, unless it is the best of several. */
 static CoreStatus
-score_by_seeds(TargetFit *fit, Arena *arena)
+score_by_seeds(TargetFit *fit, Arena *arena, float **linear)
 {
 	Vectors		users = sample_vectors(fit);
 	Vectors		positives = {fit->sample->n_positive, users.width, users.values};
@@ -197,6 +198,9 @@ score_by_seeds(TargetFit *fit, Arena *arena)
 		return fit->core->status;
 	if (fit->teacher->n_objects == 0)
 		memcpy(fit->teacher_scores, fit->centroid_scores, fit->n * sizeof(double));
+	else
+		memcpy(seeds, fit->teacher->objects, users.width * sizeof(float));
+	*linear = fit->teacher->n_objects > 1 ? NULL : seeds;
 	return CORE_OK;
 }
 
@@ -236,6 +240,7 @@ typedef struct TrainingArrays
 	float	   *soft_labels;
 	float	   *weights;
 	double	   *teacher_scores;
+	float	   *teacher;		/* its weights, when its score is linear */
 } TrainingArrays;
 
 static CoreStatus
@@ -282,6 +287,8 @@ make_soft_labels(TargetFit *fit, TrainingArrays *arrays)
 		return fit->core->status;
 	for (int64_t i = 0; i < arrays->n; i++)
 		arrays->soft_labels[i] = (float) (1 / (1 + exp(-(scale * arrays->teacher_scores[i] + offset))));
+	for (int d = 0; d < fit->sample->width && arrays->teacher != NULL; d++)
+		arrays->teacher[d] *= (float) scale;
 	return CORE_OK;
 }
 
@@ -307,18 +314,19 @@ weigh_seeds(TargetFit *fit, Arena *arena, TrainingArrays *arrays)
 static CoreStatus
 fit_student(TargetFit *fit, TargetPart last, Arena *arena, Student *student)
 {
-	TrainingArrays arrays;
+	TrainingArrays arrays = {0};
 	StudentSamples samples;
 	Arena		scratch;
 
 	fit->last_part = last;
 	arena_open(&scratch, fit->core);
-	if (score_by_seeds(fit, &scratch) == CORE_OK && copy_teaching_parts(fit, &scratch, &arrays) == CORE_OK &&
+	if (score_by_seeds(fit, &scratch, &arrays.teacher) == CORE_OK && copy_teaching_parts(fit, &scratch, &arrays) == CORE_OK &&
 		make_soft_labels(fit, &arrays) == CORE_OK && weigh_seeds(fit, &scratch, &arrays) == CORE_OK)
 	{
 		samples = (StudentSamples) {
 			.n = arrays.n, .width = fit->sample->width, .vectors = arrays.vectors,
 			.labels = arrays.labels, .soft_labels = arrays.soft_labels, .weights = arrays.weights,
+			.teacher = arrays.teacher,
 		};
 		student_train(fit->core, arena, &samples, &fit->options->student, student);
 	}

@@ -51,7 +51,7 @@ make_samples(SampleSet *set, int64_t n, int width, uint64_t seed)
 		set->soft_labels[i] = (float) sigmoid(set->truth[i]);
 		set->weights[i] = (float) (0.5 + random_uniform(seed + 2, RANDOM_TEST, (uint64_t) i));
 	}
-	set->samples = (StudentSamples) {n, width, set->vectors, set->labels, set->soft_labels, set->weights};
+	set->samples = (StudentSamples) {n, width, set->vectors, set->labels, set->soft_labels, set->weights, NULL};
 }
 
 static void
@@ -655,6 +655,37 @@ auc_of(const double *logits, const StudentSamples *samples)
 	return auc;
 }
 
+/* A linear teacher's own weights are the anchor that fitting to its soft labels finds. */
+static void
+a_linear_teacher_needs_no_fit(void **state)
+{
+	const float teacher[] = {0.7f, -0.4f, 0.2f, 0};
+	SampleSet	set;
+	StudentOptions options;
+	double	   *told;
+
+	(void) state;
+	make_samples(&set, 500, 4, 31);
+	for (int i = 0; i < 500; i++)
+	{
+		double		score = -1;
+
+		for (int d = 0; d < 4; d++)
+			score += teacher[d] * set.vectors[i * 4 + d];
+		set.soft_labels[i] = (float) (1 / (1 + exp(-score)));
+	}
+	student_defaults(&options);
+	for (int temperature = 1; temperature <= 2; temperature++)
+	{
+		options.soft_temperature = (float) temperature;
+		set.samples.teacher = teacher;
+		told = trained_logits(&set.samples, &options);
+		set.samples.teacher = NULL;
+		assert_same_directions(told, trained_logits(&set.samples, &options), 0.01);
+	}
+	free_samples(&set);
+}
+
 /* The automatic ridge is a precision over the number of samples, whatever the unit of the weights, at most 1. */
 static void
 automatic_ridge_is_a_prior(void **state)
@@ -1149,6 +1180,7 @@ main(void)
 		cmocka_unit_test(an_anchor_pulls_towards_the_teacher),
 		cmocka_unit_test(weights_count_samples),
 		cmocka_unit_test(automatic_ridge_is_a_prior),
+		cmocka_unit_test(a_linear_teacher_needs_no_fit),
 		cmocka_unit_test(students_come_close_to_the_best_ranking),
 		cmocka_unit_test(mlp_learns_what_a_line_cannot),
 		cmocka_unit_test(constant_columns_are_harmless),

@@ -96,7 +96,7 @@ same_as_in_memory(void **state)
 	Set			set;
 	Core		core;
 	Arena		arena;
-	StudentSamples samples = {N, WIDTH, set.vectors, set.labels, set.soft, set.weights};
+	StudentSamples samples = {N, WIDTH, set.vectors, set.labels, set.soft, set.weights, NULL};
 	StudentOptions options;
 
 	(void) state;
