@@ -20,6 +20,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/float.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 
 #include "pg/audience_pieces.h"
@@ -166,6 +167,19 @@ take_user(void *argument, Datum *values, bool *nulls)
 		selection_add(&audience->selection, &key, DatumGetFloat8(values[1]));
 }
 
+/*
+ * Let a foreign piece sort and cut by itself: from a long list of users who are left out the planner
+ * would conclude that hardly any are left, and fetch them all to sort them here.
+ */
+static int
+avoid_sorting(void)
+{
+	int			level = NewGUCNestLevel();
+
+	set_config_option("enable_sort", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	return level;
+}
+
 /* The best users of each piece; `limit` of each when it is above 0, else from `logit` on. */
 static void
 read_best(Pieces *pieces, int64 limit, double logit)
@@ -173,6 +187,7 @@ read_best(Pieces *pieces, int64 limit, double logit)
 	static const char call[] = "behavpred.logit($1, embedding)";
 	Audience   *audience = pieces->audience;
 	StringInfoData rest;
+	int			level;
 
 	initStringInfo(&rest);
 	if (DatumGetFloat8(pieces->values[PIECE_PROBABILITY]) > 0)
@@ -185,8 +200,10 @@ read_best(Pieces *pieces, int64 limit, double logit)
 	pieces->values[PIECE_LIMIT] = Int64GetDatum(limit);
 	pieces->values[PIECE_LOGIT] = Float8GetDatum(logit);
 	selection_open(&audience->selection, &audience->arena, key_kind(audience->key_type), limit);
+	level = avoid_sorting();
 	read_pieces(pieces, psprintf("%s, %s", quote_identifier(audience->graph->user_column), call), rest.data,
 				take_user);
+	AtEOXact_GUC(true, level);
 	selection_finish(&audience->selection, limit);
 }
 

@@ -83,6 +83,16 @@ cmp_ok($remote->safe_psql('postgres', 'SELECT count(*) FROM vectors_1') + $remot
 		'a partition filters, sorts and cuts on its server');
 	like($asked, qr/FROM public\.vectors_2 WHERE [^\n]*LIMIT 11/, 'and so does the next');
 
+	# a long list of users who are left out
+	sql(q{
+		CREATE TABLE seeds AS SELECT user_id FROM vectors WHERE user_id % 2 = 0;
+		SELECT behavpred.create_target('seeded', 'demo', seeds => 'seeds');
+		SELECT FROM behavpred.train_target('seeded')});
+	$offset = -s $remote->logfile;
+	sql(q{SELECT count(*) FROM behavpred.audience('seeded', size => 10)});
+	like(substr(slurp_file($remote->logfile), $offset), qr/FROM public\.vectors_1 WHERE [^\n]*ALL[^\n]*LIMIT 11/,
+		'users who are left out are left out there');
+
 	$offset = -s $remote->logfile;
 	audience('fraction => 0.01');
 	like(substr(slurp_file($remote->logfile), $offset), qr/SELECT count\(\*\) FROM public\.vectors_1/, 'candidates are counted there');
