@@ -655,6 +655,35 @@ auc_of(const double *logits, const StudentSamples *samples)
 	return auc;
 }
 
+/* A network of few positives among many negatives tells them apart: the automatic ridge leaves its layers alive. */
+static void
+few_positives_do_not_collapse_a_network(void **state)
+{
+	SampleSet	set;
+	StudentOptions options;
+	double	   *logits;
+	double		positives = 0;
+	double		means[2] = {0, 0};
+
+	(void) state;
+	make_samples(&set, 3000, 5, 41);
+	for (int i = 0; i < 3000; i++)
+		positives += set.labels[i] = set.truth[i] > 2.5;
+	assert_true(positives > 20 && positives < 300);
+	student_defaults(&options);
+	options.kind = STUDENT_MLP;
+	options.n_hidden = 1;
+	options.hidden[0] = 8;
+	options.soft_weight = 0;
+	logits = trained_logits(&set.samples, &options);
+	for (int i = 0; i < 3000; i++)
+		means[set.labels[i] > 0] += logits[i] / (set.labels[i] > 0 ? positives : 3000 - positives);
+	print_message("%g positives, mean logits %.2f and %.2f\n", positives, means[1], means[0]);
+	assert_true(means[1] - means[0] > 2);
+	free(logits);
+	free_samples(&set);
+}
+
 /* A linear teacher's own weights are the anchor that fitting to its soft labels finds. */
 static void
 a_linear_teacher_needs_no_fit(void **state)
@@ -1180,6 +1209,7 @@ main(void)
 		cmocka_unit_test(an_anchor_pulls_towards_the_teacher),
 		cmocka_unit_test(weights_count_samples),
 		cmocka_unit_test(automatic_ridge_is_a_prior),
+		cmocka_unit_test(few_positives_do_not_collapse_a_network),
 		cmocka_unit_test(a_linear_teacher_needs_no_fit),
 		cmocka_unit_test(students_come_close_to_the_best_ranking),
 		cmocka_unit_test(mlp_learns_what_a_line_cannot),
