@@ -344,6 +344,11 @@ BEGIN
   GET DIAGNOSTICS row_count = ROW_COUNT;
   place := 'behavpred.drift_reference'; action := 'removed'; RETURN NEXT;
 
+  EXECUTE format('UPDATE behavpred.changed_nodes SET users = array_remove(users, $2::%1$s::text) WHERE graph = $1 AND $2::%1$s::text = ANY (users)',
+                 g.user_key_type::regtype) USING $1, $2;
+  GET DIAGNOSTICS row_count = ROW_COUNT;
+  place := 'behavpred.changed_nodes'; action := 'removed'; RETURN NEXT;
+
   FOR source IN
     SELECT s.name, s.role, min(s.priority) AS priority
     FROM (SELECT g.interactions, 'interactions', 1
@@ -380,7 +385,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$ SELECT * FROM behavpred.forget_user($1, $2::text) $$;
 
 COMMENT ON FUNCTION forget_user(text, text) IS
-'Remove what this extension stores of a user of your graph: his vector, his part of the kept network, his key among those that check_drift() looks at again, and the checkpoints of unfinished trainings. Result, a receipt: where, how many rows, and removed or what remains in your own tables (sources of the graph and its targets, audiences), which are not touched: the next training reads him from there again. Models keep no keys; train them again to have them without him';
+'Remove what this extension stores of a user of your graph: his vector, his part of the kept network, his key among those that check_drift() looks at again and in the queue of changes, and the checkpoints of unfinished trainings. Result, a receipt: where, how many rows, and removed or what remains in your own tables (sources of the graph and its targets, audiences), which are not touched: the next training reads him from there again. Models keep no keys; train them again to have them without him';
 COMMENT ON FUNCTION forget_user(text, anyelement) IS 'The same, the user''s key in its own type';
 
 REVOKE EXECUTE ON FUNCTION forget_user(text, text), forget_user(text, anyelement) FROM PUBLIC;

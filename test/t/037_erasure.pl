@@ -41,6 +41,7 @@ sub dump_grep
 	return () = $dump =~ /4711/g;
 }
 
+$node->safe_psql('postgres', "INSERT INTO behavpred.changed_nodes (graph, users) VALUES ('shop', ARRAY['user-7', $quoted])");
 cmp_ok(dump_grep('before'), '>', 0, 'before: a dump holds the key');
 is($node->safe_psql('postgres', "SELECT place, row_count, action FROM behavpred.forget_user('shop', $quoted)"),
 	join("\n",
@@ -48,6 +49,7 @@ is($node->safe_psql('postgres', "SELECT place, row_count, action FROM behavpred.
 		'behavpred.training_checkpoint|1|removed',
 		'behavpred.trained_network_part|1|removed',
 		'behavpred.drift_reference|1|removed',
+		'behavpred.changed_nodes|1|removed',
 		'shop.events|8|remains: yours to delete (interactions)',
 		'shop.people|1|remains: yours to delete (features)',
 		'shop.vips|1|remains: yours to delete (seeds)',
