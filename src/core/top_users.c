@@ -22,7 +22,8 @@
 #define SHORT 12				/* what is sorted by insertion */
 
 /* The first panel is begun with scores that a sample of it says the best are above. */
-#define SAMPLE_STEP 8
+#define SAMPLE_USERS 4096		/* at most about so many, every eighth user at most */
+#define SAMPLE_LEAST_STEP 8
 #define SAMPLE_DEVIATIONS 4.0	/* of the number above, so that it is rarely too small */
 
 /* One panel and the scratch space of the workers. */
@@ -41,7 +42,7 @@ typedef struct PanelTask
 	bool		again;			/* only the models whose first list came out short */
 } PanelTask;
 
-/* Every SAMPLE_STEP-th user of the first panel. */
+/* Some users of the first panel, at equal distances. */
 typedef struct Sample
 {
 	PanelTask	task;			/* its panel is the sample */
@@ -418,8 +419,10 @@ static CoreStatus
 guess_least(const PanelTask *task)
 {
 	TopUsers   *top = task->top;
-	int64_t		n = task->panel->count / SAMPLE_STEP;
-	double		expected = top->n_models > 0 ? (double) top->lists[0].size / SAMPLE_STEP : 0;
+	int64_t		step = task->panel->count / SAMPLE_USERS > SAMPLE_LEAST_STEP ?
+		task->panel->count / SAMPLE_USERS : SAMPLE_LEAST_STEP;
+	int64_t		n = task->panel->count / step;
+	double		expected = top->n_models > 0 ? (double) top->lists[0].size / (double) step : 0;
 	Sample		sample = {.task = *task};
 	float	   *vectors;
 	int32_t    *known;
@@ -433,9 +436,9 @@ guess_least(const PanelTask *task)
 		return top->core->status;
 	for (int64_t i = 0; i < n; i++)
 	{
-		memcpy(vectors + i * top->width, task->panel->values + i * SAMPLE_STEP * top->width,
+		memcpy(vectors + i * top->width, task->panel->values + i * step * top->width,
 			   top->width * sizeof(float));
-		known[i] = task->known == NULL ? -1 : task->known[i * SAMPLE_STEP];
+		known[i] = task->known == NULL ? -1 : task->known[i * step];
 	}
 	sample.users = (Vectors) {n, top->width, vectors};
 	sample.task.panel = &sample.users;

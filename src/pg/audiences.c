@@ -30,7 +30,8 @@ enum
 	ARG_TARGETS, ARG_SIZE, ARG_EXCLUDE_KNOWN, ARG_CANDIDATES, ARG_THREADS
 };
 
-#define PANEL_USERS 32768
+#define PANEL_NUMBERS (8 << 20)	/* 32 megabytes of vectors */
+#define LEAST_PANEL_USERS 8192
 #define DEFAULT_SIZE 1000
 
 /* One target with its model and, at the end, its users. */
@@ -60,6 +61,7 @@ typedef struct AudienceGroup
 	Dictionary	keys;			/* of all candidates: a list, nothing is looked for */
 	TopUsers	top;
 	Vectors		panel;
+	int64		panel_users;	/* that fit in it */
 	float	   *vectors;		/* of the panel */
 	int32	   *numbers;		/* of the panel's users among the known */
 } AudienceGroup;
@@ -101,7 +103,7 @@ take_candidate(void *argument, Datum *values, bool *nulls)
 	check_core(group);
 	group->numbers[group->panel.count] = dictionary_find(&group->members.known, &key);
 	memcpy(group->vectors + group->panel.count++ * width, vector, width * sizeof(float));
-	if (group->panel.count == PANEL_USERS)
+	if (group->panel.count == group->panel_users)
 		rank_panel(group);
 }
 
@@ -180,8 +182,9 @@ open_group(AudienceGroup *group, int threads)
 	list_excluded(group);
 	limit_size(group);
 	dictionary_open(&group->keys, &group->arena, key_kind(group->graph->user_key_type));
-	group->vectors = arena_floats(&group->arena, (size_t) PANEL_USERS * width);
-	group->numbers = arena_allocate(&group->arena, PANEL_USERS, sizeof(int32));
+	group->panel_users = Max(PANEL_NUMBERS / width, LEAST_PANEL_USERS);
+	group->vectors = arena_floats(&group->arena, (size_t) group->panel_users * width);
+	group->numbers = arena_allocate(&group->arena, group->panel_users, sizeof(int32));
 	group->panel = (Vectors) {0, width, group->vectors};
 	top_users_open(&group->top, group->core, &group->arena, group->n, group->models, group->size, &group->keys,
 				   &group->excluded);

@@ -17,7 +17,7 @@
 #include "core/top_users.h"
 
 #define WIDTH 65
-#define PANEL 32768				/* as the database side reads them */
+#define PANEL 129055				/* as the database side reads them */
 #define BLOCK 256				/* of the bare product; the fastest of 64 to 1,024 */
 
 typedef struct Bench
