@@ -15,8 +15,14 @@
  * steps: a propagation, which costs as much as all edges, is then paid for by a 50th of
  * them in the loss.  About 400 steps in all are needed for Adam to settle from a spectral
  * start, so a graph too small for 50 steps of at least 256 edges gets more epochs.
+ *
+ * A small graph has learnt what it can after 25 to 200 steps, and most of its time goes into the epochs
+ * of patience after that: its epochs are half as long (65,000 generated edges, three seeds: held-out
+ * NDCG@20 0.2122 after 6 processor seconds, where epochs of 50 steps gave 0.2118 after 11).
  */
 #define STEPS_OF_AN_EPOCH 50
+#define SMALL_GRAPH 100000		/* edges */
+#define STEPS_OF_A_SHORT_EPOCH 25
 #define STEPS_IN_ALL 400
 
 /* Of a warm start's learning rate against that of a first training. */
@@ -46,7 +52,8 @@ void
 encoder_defaults(EncoderOptions *options, const Graph *graph)
 {
 	double		edges = fmax(1, graph_predicted_edges(graph));
-	int			batch = between(ceil(edges / STEPS_OF_AN_EPOCH), 256, 1 << 20);
+	int			steps = edges <= SMALL_GRAPH ? STEPS_OF_A_SHORT_EPOCH : STEPS_OF_AN_EPOCH;
+	int			batch = between(ceil(edges / steps), 256, 1 << 20);
 	int			epochs = between(ceil(STEPS_IN_ALL / ceil(edges / batch)), 8, 100);
 
 	*options = (EncoderOptions) {
