@@ -59,6 +59,7 @@ my @calls = (
 	q{SELECT * FROM behavpred.evaluate('<graph>_t')},
 	q{SELECT * FROM behavpred.roc_curve('<graph>_t')},
 	q{SELECT * FROM behavpred.calibration_curve('<graph>_t')},
+	q{SELECT behavpred.model_card('<graph>_t'), behavpred.model_card('<graph>_t', 'json'), behavpred.report_html('<graph>_t')},
 	q{SELECT * FROM behavpred.explain('<graph>_t', 7)},
 	q{SELECT * FROM behavpred.recommend('<graph>', 7, 3) a, behavpred.recommend('<graph>', '8', 3) b},
 	q{SELECT * FROM behavpred.recommend_all('<graph>', 2)},
@@ -75,6 +76,7 @@ my @calls = (
 	q{SELECT * FROM behavpred.health, behavpred.storage},
 	q{SELECT * FROM behavpred.graphs, behavpred.targets, behavpred.models, behavpred.metrics LIMIT 5},
 	q{SELECT * FROM behavpred.runs, behavpred.training_log, behavpred.progress},
+	q{SELECT * FROM behavpred.quality_history},
 	q{SELECT property FROM behavpred.environment()},
 	q{SELECT count(*) FROM behavpred.progress_slots()},
 	q{SELECT * FROM behavpred.forget_user('<graph>', 9) a, behavpred.forget_user('<graph>', '10'::pg_catalog.text) b},
@@ -108,7 +110,7 @@ $node->safe_psql('postgres', q{
 	my $text = join ' ', @calls;
 	my $names = $node->safe_psql('postgres', q{
 		SELECT DISTINCT proname FROM pg_proc WHERE pronamespace = 'behavpred'::regnamespace AND prokind <> 'a'
-			AND proname !~ '^(model|metric|privilege|sees|drift|nightly)_' AND proname <> ALL ('{keep_definition,grant_object,check_grant,relation_named,run_is_alive,demo_uniform,forget_in_network,keep_drift_reference,vectors_fit}')
+			AND proname !~ '^(model|metric|card|report|privilege|sees|drift|nightly)_' AND proname <> ALL ('{keep_definition,grant_object,check_grant,relation_named,run_is_alive,demo_uniform,forget_in_network,keep_drift_reference,vectors_fit}')
 		ORDER BY 1});
 	is(join(' ', grep { $text !~ /behavpred\.$_\(/ } split /\n/, $names), '', 'no function is left out');
 }
