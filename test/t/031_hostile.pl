@@ -51,6 +51,12 @@ my @calls = (
 	q{SELECT behavpred.rollback('<graph>_t')},
 	q{SELECT behavpred.predict('<graph>_t', 7), behavpred.predict('<graph>_t', '7')},
 	q{SELECT behavpred.score(m.model, behavpred.embedding('<graph>', 7)) FROM behavpred.trained_model m LIMIT 1},
+	q{SELECT behavpred.logit(m.model, behavpred.embedding('<graph>', 7)) FROM behavpred.trained_model m LIMIT 1},
+	q{SELECT behavpred.capture_changes('<graph>')},
+	q{SELECT * FROM behavpred.refresh('<graph>', users => '{7}')},
+	q{SELECT behavpred.embed('<graph>', '{5,6}'::pg_catalog.text[])},
+	q{CALL behavpred.run_refresh('<graph>')},
+	q{SELECT behavpred.capture_changes('<graph>', 'none')},
 	q{SELECT * FROM behavpred.audience('<graph>_t', 5)},
 	q{SELECT * FROM behavpred.audiences('{<graph>_t,<graph>_u}', 5)},
 	q{SELECT behavpred.audience_into('<graph>_t', 'good.list_<graph>', 5)},
@@ -110,7 +116,7 @@ $node->safe_psql('postgres', q{
 	my $text = join ' ', @calls;
 	my $names = $node->safe_psql('postgres', q{
 		SELECT DISTINCT proname FROM pg_proc WHERE pronamespace = 'behavpred'::regnamespace AND prokind <> 'a'
-			AND proname !~ '^(model|metric|card|report|privilege|sees|drift|nightly)_' AND proname <> ALL ('{keep_definition,grant_object,check_grant,relation_named,run_is_alive,demo_uniform,forget_in_network,keep_drift_reference,vectors_fit}')
+			AND proname !~ '^(model|metric|card|report|student_sums|privilege|sees|drift|nightly)_' AND proname <> ALL ('{capture_attach,capture_body,capture_columns,capture_filter,capture_relations,capture_rows,check_capture,drop_capture,uncaptured_relations,keep_definition,grant_object,check_grant,relation_named,run_is_alive,demo_uniform,forget_in_network,keep_drift_reference,vectors_fit}')
 		ORDER BY 1});
 	is(join(' ', grep { $text !~ /behavpred\.$_\(/ } split /\n/, $names), '', 'no function is left out');
 }
