@@ -1902,7 +1902,7 @@ COMMENT ON FUNCTION capture_relations(regclass, text) IS
 
 -- The triggers of a mode on one relation, dropped with the extension.
 CREATE FUNCTION capture_attach(g registered_graph, relation regclass, mode text, function regproc) RETURNS void
-LANGUAGE plpgsql VOLATILE
+LANGUAGE plpgsql VOLATILE STRICT
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE

@@ -93,6 +93,8 @@ my @calls = (
 	q{SELECT behavpred.set_graph_time('<graph>')},
 	q{SELECT epochs_run FROM behavpred.train_graph('<graph>', dimension => 8, factors => 2, epochs => 1)},
 	q{SELECT count(*) FROM behavpred.train_targets('<graph>')},
+	q{SELECT n FROM behavpred.train_student('good.samples')},
+	q{SELECT behavpred.set_behaviors('<graph>', weights => '{"a": 2}', typed => false)},
 	q{CALL behavpred.run_maintenance()},
 	q{SELECT count(*) FROM behavpred.demo_data('demo_<graph>', users => 50, objects => 20)},
 	q{SELECT * FROM behavpred.check_drift('<graph>_t')},
@@ -109,6 +111,7 @@ $node->safe_psql('postgres', q{
 	FROM generate_series(1, 200) u, generate_series(1, 20) o WHERE (u * 7 + o * 11) % 5 < 2;
 	CREATE TABLE good.held_out AS SELECT user_id, 21 - object_id AS object_id FROM good.events;
 	CREATE TABLE good.people AS SELECT DISTINCT user_id, user_id % 7 AS weekday, 'plan ' || user_id % 3 AS plan FROM good.events;
+	CREATE TABLE good.samples AS SELECT ARRAY[u % 7, u % 5]::real[] AS embedding, u % 7 > 3 AS label FROM generate_series(1, 200) u;
 	CREATE TABLE good.seeds AS SELECT user_id FROM good.people WHERE user_id % 4 = 0});
 
 # Every function above is called.
