@@ -252,6 +252,10 @@ embedding_table_given(const GraphDefinition *definition, Oid relation)
 		!source_has_column(relation, table.key_column, &type) || type != table.key_type)
 		refuse_given(&table, relation);
 	check_stored_table(&table, relation);
+	/* By its name drop_graph() would take it for the training's own. */
+	if (get_rel_relkind(relation) == RELKIND_RELATION && relation != stored_table(&table) &&
+		strcmp(get_rel_name(relation), table_name(definition, &table)) == 0)
+		name_is_taken(relation_qualified_name(relation));
 	return relation_qualified_name(relation);
 }
 

@@ -211,6 +211,10 @@ cmp_ok($remote->safe_psql('postgres', 'SELECT count(*) FROM vectors_1') + $remot
 	sql(q{CREATE TABLE of_text (user_id text, embedding real[], degree integer)});
 	(undef, undef, $error) = $node->psql('postgres', q{SELECT behavpred.train_graph('demo', embeddings_table => 'of_text')});
 	like($error, qr/embeddings do not fit into/, 'keys of another type');
+
+	sql("CREATE SCHEMA elsewhere; CREATE TABLE elsewhere.demo_user_embedding $columns");
+	(undef, undef, $error) = $node->psql('postgres', q{SELECT behavpred.train_graph('demo', embeddings_table => 'elsewhere.demo_user_embedding')});
+	like($error, qr/relation elsewhere\.demo_user_embedding exists, but is no embedding table of this graph/, 'a name by which drop_graph() would take it for its own');
 	sql(q{
 		CREATE ROLE trainer;
 		SELECT behavpred.grant_on('graph', 'demo', 'train', 'trainer');
