@@ -2,6 +2,21 @@
 
 \echo Use "ALTER EXTENSION behavpred UPDATE TO '0.2'" to load this file. \quit
 
+-- What the extension calls itself: parts of its functions, views, policies and types. Everyone may call them, because
+-- each acts with the privileges of its caller, and whoever calls report_html() calls its parts.
+CREATE SCHEMA behavpred_internal;
+COMMENT ON SCHEMA behavpred_internal IS 'Parts of behavpred that are not meant to be called: no promises from one version to the next';
+GRANT USAGE ON SCHEMA behavpred_internal TO PUBLIC;
+
+COMMENT ON SEQUENCE training_run_run_id_seq IS 'Numbers of runs';
+
+ALTER FUNCTION model_in(cstring) SET SCHEMA behavpred_internal;
+ALTER FUNCTION model_out(model) SET SCHEMA behavpred_internal;
+ALTER FUNCTION model_recv(internal) SET SCHEMA behavpred_internal;
+ALTER FUNCTION model_send(model) SET SCHEMA behavpred_internal;
+ALTER FUNCTION sees_rows_of(name) SET SCHEMA behavpred_internal;
+ALTER FUNCTION demo_uniform(bigint, int, bigint) SET SCHEMA behavpred_internal;
+
 -- ---------------------------------------------------------------------------
 -- What owners let other roles do. A grant takes effect only as far as its owner is that
 -- of the graph, so a row that somebody writes for a graph of another gives nothing.
@@ -45,35 +60,35 @@ SELECT pg_extension_config_dump('granted_privilege', '');
 
 -- 0 nothing, 1 predict, 2 read, 3 train: each includes those before it. These are called
 -- for each row of another role.
-CREATE FUNCTION privilege_on(owner name, graph text, target text) RETURNS int
+CREATE FUNCTION behavpred_internal.privilege_on(owner name, graph text, target text) RETURNS int
 AS 'MODULE_PATHNAME', 'behavpred_privilege_on' LANGUAGE C STABLE PARALLEL SAFE;
 
-COMMENT ON FUNCTION privilege_on(name, text, text) IS
+COMMENT ON FUNCTION behavpred_internal.privilege_on(name, text, text) IS
 'For policies and views: what the current role has been granted on a target of a graph, or on the graph itself when target is NULL: 0 nothing, 1 predict, 2 read, 3 train. Owners need no grant';
 
-CREATE FUNCTION privilege_near(owner name, graph text) RETURNS int
+CREATE FUNCTION behavpred_internal.privilege_near(owner name, graph text) RETURNS int
 AS 'MODULE_PATHNAME', 'behavpred_privilege_near' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 
-COMMENT ON FUNCTION privilege_near(name, text) IS
+COMMENT ON FUNCTION behavpred_internal.privilege_near(name, text) IS
 'For policies: the most that the current role has been granted on a graph or any of its targets, as privilege_on() counts';
 
-CREATE FUNCTION privilege_on_target(owner name, target text) RETURNS int
+CREATE FUNCTION behavpred_internal.privilege_on_target(owner name, target text) RETURNS int
 AS 'MODULE_PATHNAME', 'behavpred_privilege_on_target' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 
-COMMENT ON FUNCTION privilege_on_target(name, text) IS
+COMMENT ON FUNCTION behavpred_internal.privilege_on_target(name, text) IS
 'For policies: privilege_on() of a target whose graph is not at hand';
 
 -- Whoever may predict has to see the definitions and the model that he predicts with;
 -- runs and their quality are for readers. The runs of a graph are for those of one of its
 -- targets as well: they tell which vectors a model fits, and which edges a run has not seen.
-CREATE POLICY granted_rows ON registered_graph FOR SELECT USING (privilege_near(owner, graph) >= 1);
+CREATE POLICY granted_rows ON registered_graph FOR SELECT USING (behavpred_internal.privilege_near(owner, graph) >= 1);
 
-CREATE POLICY granted_rows ON registered_target FOR SELECT USING (privilege_on(owner, graph, target) >= 1);
+CREATE POLICY granted_rows ON registered_target FOR SELECT USING (behavpred_internal.privilege_on(owner, graph, target) >= 1);
 
-CREATE POLICY granted_rows ON trained_model FOR SELECT USING (privilege_on_target(owner, target) >= 1);
+CREATE POLICY granted_rows ON trained_model FOR SELECT USING (behavpred_internal.privilege_on_target(owner, target) >= 1);
 
 CREATE POLICY granted_rows ON training_run FOR SELECT
-  USING (privilege_on(owner, graph, target) >= 2 OR target IS NULL AND privilege_near(owner, graph) >= 2);
+  USING (behavpred_internal.privilege_on(owner, graph, target) >= 2 OR target IS NULL AND behavpred_internal.privilege_near(owner, graph) >= 2);
 
 CREATE POLICY granted_rows ON training_epoch FOR SELECT
   USING (EXISTS (SELECT FROM training_run r WHERE r.run_id = training_epoch.run_id AND r.owner = training_epoch.owner));
@@ -89,22 +104,22 @@ COMMENT ON POLICY granted_rows ON training_run IS 'Runs of others that the role 
 COMMENT ON POLICY granted_rows ON training_epoch IS 'Epochs of the runs that the role may read';
 
 -- What a training by another role writes belongs to the owner all the same.
-CREATE POLICY granted_training ON registered_graph FOR UPDATE USING (privilege_on(owner, graph, NULL) >= 3);
+CREATE POLICY granted_training ON registered_graph FOR UPDATE USING (behavpred_internal.privilege_on(owner, graph, NULL) >= 3);
 
-CREATE POLICY granted_training ON registered_target FOR UPDATE USING (privilege_on(owner, graph, target) >= 3);
+CREATE POLICY granted_training ON registered_target FOR UPDATE USING (behavpred_internal.privilege_on(owner, graph, target) >= 3);
 
 CREATE POLICY granted_training ON training_run FOR INSERT
-  WITH CHECK (privilege_on(owner, graph, target) >= 3);
+  WITH CHECK (behavpred_internal.privilege_on(owner, graph, target) >= 3);
 
-CREATE POLICY granted_training_end ON training_run FOR UPDATE USING (privilege_on(owner, graph, target) >= 3);
+CREATE POLICY granted_training_end ON training_run FOR UPDATE USING (behavpred_internal.privilege_on(owner, graph, target) >= 3);
 
 CREATE POLICY granted_training ON training_epoch FOR INSERT
   WITH CHECK (EXISTS (SELECT FROM training_run r
                       WHERE r.run_id = training_epoch.run_id AND r.owner = training_epoch.owner
-                        AND privilege_on(r.owner, r.graph, r.target) >= 3));
+                        AND behavpred_internal.privilege_on(r.owner, r.graph, r.target) >= 3));
 
 CREATE POLICY granted_training ON trained_model FOR INSERT
-  WITH CHECK (privilege_on_target(owner, target) >= 3);
+  WITH CHECK (behavpred_internal.privilege_on_target(owner, target) >= 3);
 
 COMMENT ON POLICY granted_training ON registered_graph IS 'Trainers put down the last run; keep_definition guards the rest';
 
@@ -139,12 +154,12 @@ COMMENT ON POLICY of_same_owner ON trained_model IS 'Models are of the owner of 
 
 -- A trainer who could change where a graph is read from would have its owner, and whoever
 -- trains after him, run what he has put there.
-CREATE FUNCTION keep_definition() RETURNS trigger
+CREATE FUNCTION behavpred_internal.keep_definition() RETURNS trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-  IF NOT behavpred.sees_rows_of(OLD.owner)
+  IF NOT behavpred_internal.sees_rows_of(OLD.owner)
      AND to_jsonb(NEW) - '{trained_run,deployed_version}'::text[]
          <> to_jsonb(OLD) - '{trained_run,deployed_version}'::text[] THEN
     RAISE EXCEPTION USING errcode = 'insufficient_privilege',
@@ -156,13 +171,13 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION keep_definition() IS 'For triggers: the privilege train does not cover definitions';
+COMMENT ON FUNCTION behavpred_internal.keep_definition() IS 'For triggers: the privilege train does not cover definitions';
 
 CREATE TRIGGER keep_definition BEFORE UPDATE ON registered_graph
-  FOR EACH ROW EXECUTE FUNCTION keep_definition();
+  FOR EACH ROW EXECUTE FUNCTION behavpred_internal.keep_definition();
 
 CREATE TRIGGER keep_definition BEFORE UPDATE ON registered_target
-  FOR EACH ROW EXECUTE FUNCTION keep_definition();
+  FOR EACH ROW EXECUTE FUNCTION behavpred_internal.keep_definition();
 
 COMMENT ON TRIGGER keep_definition ON registered_graph IS 'The privilege train does not cover definitions';
 
@@ -189,298 +204,298 @@ COMMENT ON FUNCTION object_embedding(text, anyelement) IS
 -- Metrics: aggregates over labels and scores of any table. Their states pass
 -- between the processes of a parallel plan and between servers.
 -- ---------------------------------------------------------------------------
-CREATE TYPE metric_state;
+CREATE TYPE behavpred_internal.metric_state;
 
-CREATE FUNCTION metric_state_in(cstring) RETURNS metric_state
+CREATE FUNCTION behavpred_internal.metric_state_in(cstring) RETURNS behavpred_internal.metric_state
   AS 'MODULE_PATHNAME', 'behavpred_metric_state_in' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 
-CREATE FUNCTION metric_state_out(metric_state) RETURNS cstring
+CREATE FUNCTION behavpred_internal.metric_state_out(behavpred_internal.metric_state) RETURNS cstring
   AS 'MODULE_PATHNAME', 'behavpred_metric_state_out' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 
-CREATE FUNCTION metric_state_recv(internal) RETURNS metric_state
+CREATE FUNCTION behavpred_internal.metric_state_recv(internal) RETURNS behavpred_internal.metric_state
   AS 'MODULE_PATHNAME', 'behavpred_metric_state_recv' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 
-CREATE FUNCTION metric_state_send(metric_state) RETURNS bytea
+CREATE FUNCTION behavpred_internal.metric_state_send(behavpred_internal.metric_state) RETURNS bytea
   AS 'MODULE_PATHNAME', 'behavpred_metric_state_send' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 
-CREATE TYPE metric_state (
-  INPUT = metric_state_in, OUTPUT = metric_state_out, RECEIVE = metric_state_recv, SEND = metric_state_send,
+CREATE TYPE behavpred_internal.metric_state (
+  INPUT = behavpred_internal.metric_state_in, OUTPUT = behavpred_internal.metric_state_out, RECEIVE = behavpred_internal.metric_state_recv, SEND = behavpred_internal.metric_state_send,
   INTERNALLENGTH = VARIABLE, ALIGNMENT = double, STORAGE = extended
 );
 
-COMMENT ON TYPE metric_state IS 'What a metric has seen so far: all scores of both classes';
+COMMENT ON TYPE behavpred_internal.metric_state IS 'What a metric has seen so far: all scores of both classes';
 
-COMMENT ON FUNCTION metric_state_in(cstring) IS 'Input of type metric_state';
+COMMENT ON FUNCTION behavpred_internal.metric_state_in(cstring) IS 'Input of type metric_state';
 
-COMMENT ON FUNCTION metric_state_out(metric_state) IS 'Output of type metric_state';
+COMMENT ON FUNCTION behavpred_internal.metric_state_out(behavpred_internal.metric_state) IS 'Output of type metric_state';
 
-COMMENT ON FUNCTION metric_state_recv(internal) IS 'Binary input of type metric_state';
+COMMENT ON FUNCTION behavpred_internal.metric_state_recv(internal) IS 'Binary input of type metric_state';
 
-COMMENT ON FUNCTION metric_state_send(metric_state) IS 'Binary output of type metric_state';
+COMMENT ON FUNCTION behavpred_internal.metric_state_send(behavpred_internal.metric_state) IS 'Binary output of type metric_state';
 
 -- What adds a row: the label is boolean, or integer 0 and 1.
-CREATE FUNCTION metric_add_ranked(metric_state, boolean, float8) RETURNS metric_state
+CREATE FUNCTION behavpred_internal.metric_add_ranked(behavpred_internal.metric_state, boolean, float8) RETURNS behavpred_internal.metric_state
   AS 'MODULE_PATHNAME', 'behavpred_add_ranked' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 
-CREATE FUNCTION metric_add_ranked(metric_state, boolean, float8, integer) RETURNS metric_state
+CREATE FUNCTION behavpred_internal.metric_add_ranked(behavpred_internal.metric_state, boolean, float8, integer) RETURNS behavpred_internal.metric_state
   AS 'MODULE_PATHNAME', 'behavpred_add_ranked' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 
-CREATE FUNCTION metric_add_ranked(metric_state, boolean, float8, float8) RETURNS metric_state
+CREATE FUNCTION behavpred_internal.metric_add_ranked(behavpred_internal.metric_state, boolean, float8, float8) RETURNS behavpred_internal.metric_state
   AS 'MODULE_PATHNAME', 'behavpred_add_ranked' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 
-CREATE FUNCTION metric_add_ranked(metric_state, integer, float8) RETURNS metric_state
+CREATE FUNCTION behavpred_internal.metric_add_ranked(behavpred_internal.metric_state, integer, float8) RETURNS behavpred_internal.metric_state
   AS 'MODULE_PATHNAME', 'behavpred_add_ranked' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 
-CREATE FUNCTION metric_add_ranked(metric_state, integer, float8, integer) RETURNS metric_state
+CREATE FUNCTION behavpred_internal.metric_add_ranked(behavpred_internal.metric_state, integer, float8, integer) RETURNS behavpred_internal.metric_state
   AS 'MODULE_PATHNAME', 'behavpred_add_ranked' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 
-CREATE FUNCTION metric_add_ranked(metric_state, integer, float8, float8) RETURNS metric_state
+CREATE FUNCTION behavpred_internal.metric_add_ranked(behavpred_internal.metric_state, integer, float8, float8) RETURNS behavpred_internal.metric_state
   AS 'MODULE_PATHNAME', 'behavpred_add_ranked' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 
-CREATE FUNCTION metric_add_probability(metric_state, boolean, float8) RETURNS metric_state
+CREATE FUNCTION behavpred_internal.metric_add_probability(behavpred_internal.metric_state, boolean, float8) RETURNS behavpred_internal.metric_state
   AS 'MODULE_PATHNAME', 'behavpred_add_probability' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 
-CREATE FUNCTION metric_add_probability(metric_state, boolean, float8, integer) RETURNS metric_state
+CREATE FUNCTION behavpred_internal.metric_add_probability(behavpred_internal.metric_state, boolean, float8, integer) RETURNS behavpred_internal.metric_state
   AS 'MODULE_PATHNAME', 'behavpred_add_probability' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 
-CREATE FUNCTION metric_add_probability(metric_state, integer, float8) RETURNS metric_state
+CREATE FUNCTION behavpred_internal.metric_add_probability(behavpred_internal.metric_state, integer, float8) RETURNS behavpred_internal.metric_state
   AS 'MODULE_PATHNAME', 'behavpred_add_probability' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 
-CREATE FUNCTION metric_add_probability(metric_state, integer, float8, integer) RETURNS metric_state
+CREATE FUNCTION behavpred_internal.metric_add_probability(behavpred_internal.metric_state, integer, float8, integer) RETURNS behavpred_internal.metric_state
   AS 'MODULE_PATHNAME', 'behavpred_add_probability' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 
-CREATE FUNCTION metric_add_shift(metric_state, float8, float8) RETURNS metric_state
+CREATE FUNCTION behavpred_internal.metric_add_shift(behavpred_internal.metric_state, float8, float8) RETURNS behavpred_internal.metric_state
   AS 'MODULE_PATHNAME', 'behavpred_add_shift' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 
-CREATE FUNCTION metric_add_shift(metric_state, float8, float8, integer) RETURNS metric_state
+CREATE FUNCTION behavpred_internal.metric_add_shift(behavpred_internal.metric_state, float8, float8, integer) RETURNS behavpred_internal.metric_state
   AS 'MODULE_PATHNAME', 'behavpred_add_shift' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 
-CREATE FUNCTION metric_add_log_loss(float8[], boolean, float8) RETURNS float8[]
+CREATE FUNCTION behavpred_internal.metric_add_log_loss(float8[], boolean, float8) RETURNS float8[]
   AS 'MODULE_PATHNAME', 'behavpred_add_log_loss' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 
-CREATE FUNCTION metric_add_log_loss(float8[], integer, float8) RETURNS float8[]
+CREATE FUNCTION behavpred_internal.metric_add_log_loss(float8[], integer, float8) RETURNS float8[]
   AS 'MODULE_PATHNAME', 'behavpred_add_log_loss' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 
-CREATE FUNCTION metric_add_brier(float8[], boolean, float8) RETURNS float8[]
+CREATE FUNCTION behavpred_internal.metric_add_brier(float8[], boolean, float8) RETURNS float8[]
   AS 'MODULE_PATHNAME', 'behavpred_add_brier' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 
-CREATE FUNCTION metric_add_brier(float8[], integer, float8) RETURNS float8[]
+CREATE FUNCTION behavpred_internal.metric_add_brier(float8[], integer, float8) RETURNS float8[]
   AS 'MODULE_PATHNAME', 'behavpred_add_brier' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 
-CREATE FUNCTION metric_combine(metric_state, metric_state) RETURNS metric_state
+CREATE FUNCTION behavpred_internal.metric_combine(behavpred_internal.metric_state, behavpred_internal.metric_state) RETURNS behavpred_internal.metric_state
   AS 'MODULE_PATHNAME', 'behavpred_metric_combine' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 
-CREATE FUNCTION metric_auc(metric_state) RETURNS float8
+CREATE FUNCTION behavpred_internal.metric_auc(behavpred_internal.metric_state) RETURNS float8
   AS 'MODULE_PATHNAME', 'behavpred_auc' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 
-CREATE FUNCTION metric_pr_auc(metric_state) RETURNS float8
+CREATE FUNCTION behavpred_internal.metric_pr_auc(behavpred_internal.metric_state) RETURNS float8
   AS 'MODULE_PATHNAME', 'behavpred_pr_auc' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 
-CREATE FUNCTION metric_ece(metric_state) RETURNS float8
+CREATE FUNCTION behavpred_internal.metric_ece(behavpred_internal.metric_state) RETURNS float8
   AS 'MODULE_PATHNAME', 'behavpred_ece' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 
-CREATE FUNCTION metric_lift_at(metric_state) RETURNS float8
+CREATE FUNCTION behavpred_internal.metric_lift_at(behavpred_internal.metric_state) RETURNS float8
   AS 'MODULE_PATHNAME', 'behavpred_lift_at' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 
-CREATE FUNCTION metric_precision_at(metric_state) RETURNS float8
+CREATE FUNCTION behavpred_internal.metric_precision_at(behavpred_internal.metric_state) RETURNS float8
   AS 'MODULE_PATHNAME', 'behavpred_precision_at' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 
-CREATE FUNCTION metric_recall_at(metric_state) RETURNS float8
+CREATE FUNCTION behavpred_internal.metric_recall_at(behavpred_internal.metric_state) RETURNS float8
   AS 'MODULE_PATHNAME', 'behavpred_recall_at' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 
-CREATE FUNCTION metric_ndcg_at(metric_state) RETURNS float8
+CREATE FUNCTION behavpred_internal.metric_ndcg_at(behavpred_internal.metric_state) RETURNS float8
   AS 'MODULE_PATHNAME', 'behavpred_ndcg_at' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 
-CREATE FUNCTION metric_psi(metric_state) RETURNS float8
+CREATE FUNCTION behavpred_internal.metric_psi(behavpred_internal.metric_state) RETURNS float8
   AS 'MODULE_PATHNAME', 'behavpred_psi' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 
-COMMENT ON FUNCTION metric_add_ranked(metric_state, boolean, float8) IS 'For the metrics: adds a row';
+COMMENT ON FUNCTION behavpred_internal.metric_add_ranked(behavpred_internal.metric_state, boolean, float8) IS 'For the metrics: adds a row';
 
-COMMENT ON FUNCTION metric_add_ranked(metric_state, boolean, float8, integer) IS 'For the metrics: adds a row';
+COMMENT ON FUNCTION behavpred_internal.metric_add_ranked(behavpred_internal.metric_state, boolean, float8, integer) IS 'For the metrics: adds a row';
 
-COMMENT ON FUNCTION metric_add_ranked(metric_state, boolean, float8, float8) IS 'For the metrics: adds a row';
+COMMENT ON FUNCTION behavpred_internal.metric_add_ranked(behavpred_internal.metric_state, boolean, float8, float8) IS 'For the metrics: adds a row';
 
-COMMENT ON FUNCTION metric_add_ranked(metric_state, integer, float8) IS 'For the metrics: adds a row';
+COMMENT ON FUNCTION behavpred_internal.metric_add_ranked(behavpred_internal.metric_state, integer, float8) IS 'For the metrics: adds a row';
 
-COMMENT ON FUNCTION metric_add_ranked(metric_state, integer, float8, integer) IS 'For the metrics: adds a row';
+COMMENT ON FUNCTION behavpred_internal.metric_add_ranked(behavpred_internal.metric_state, integer, float8, integer) IS 'For the metrics: adds a row';
 
-COMMENT ON FUNCTION metric_add_ranked(metric_state, integer, float8, float8) IS 'For the metrics: adds a row';
+COMMENT ON FUNCTION behavpred_internal.metric_add_ranked(behavpred_internal.metric_state, integer, float8, float8) IS 'For the metrics: adds a row';
 
-COMMENT ON FUNCTION metric_add_probability(metric_state, boolean, float8) IS 'For the metrics: adds a row';
+COMMENT ON FUNCTION behavpred_internal.metric_add_probability(behavpred_internal.metric_state, boolean, float8) IS 'For the metrics: adds a row';
 
-COMMENT ON FUNCTION metric_add_probability(metric_state, boolean, float8, integer) IS 'For the metrics: adds a row';
+COMMENT ON FUNCTION behavpred_internal.metric_add_probability(behavpred_internal.metric_state, boolean, float8, integer) IS 'For the metrics: adds a row';
 
-COMMENT ON FUNCTION metric_add_probability(metric_state, integer, float8) IS 'For the metrics: adds a row';
+COMMENT ON FUNCTION behavpred_internal.metric_add_probability(behavpred_internal.metric_state, integer, float8) IS 'For the metrics: adds a row';
 
-COMMENT ON FUNCTION metric_add_probability(metric_state, integer, float8, integer) IS 'For the metrics: adds a row';
+COMMENT ON FUNCTION behavpred_internal.metric_add_probability(behavpred_internal.metric_state, integer, float8, integer) IS 'For the metrics: adds a row';
 
-COMMENT ON FUNCTION metric_add_shift(metric_state, float8, float8) IS 'For the metrics: adds a row';
+COMMENT ON FUNCTION behavpred_internal.metric_add_shift(behavpred_internal.metric_state, float8, float8) IS 'For the metrics: adds a row';
 
-COMMENT ON FUNCTION metric_add_shift(metric_state, float8, float8, integer) IS 'For the metrics: adds a row';
+COMMENT ON FUNCTION behavpred_internal.metric_add_shift(behavpred_internal.metric_state, float8, float8, integer) IS 'For the metrics: adds a row';
 
-COMMENT ON FUNCTION metric_add_log_loss(float8[], boolean, float8) IS 'For the metrics: adds a row';
+COMMENT ON FUNCTION behavpred_internal.metric_add_log_loss(float8[], boolean, float8) IS 'For the metrics: adds a row';
 
-COMMENT ON FUNCTION metric_add_log_loss(float8[], integer, float8) IS 'For the metrics: adds a row';
+COMMENT ON FUNCTION behavpred_internal.metric_add_log_loss(float8[], integer, float8) IS 'For the metrics: adds a row';
 
-COMMENT ON FUNCTION metric_add_brier(float8[], boolean, float8) IS 'For the metrics: adds a row';
+COMMENT ON FUNCTION behavpred_internal.metric_add_brier(float8[], boolean, float8) IS 'For the metrics: adds a row';
 
-COMMENT ON FUNCTION metric_add_brier(float8[], integer, float8) IS 'For the metrics: adds a row';
+COMMENT ON FUNCTION behavpred_internal.metric_add_brier(float8[], integer, float8) IS 'For the metrics: adds a row';
 
-COMMENT ON FUNCTION metric_combine(metric_state, metric_state) IS 'For the metrics: joins two states';
+COMMENT ON FUNCTION behavpred_internal.metric_combine(behavpred_internal.metric_state, behavpred_internal.metric_state) IS 'For the metrics: joins two states';
 
-COMMENT ON FUNCTION metric_auc(metric_state) IS 'For the metrics: the result';
+COMMENT ON FUNCTION behavpred_internal.metric_auc(behavpred_internal.metric_state) IS 'For the metrics: the result';
 
-COMMENT ON FUNCTION metric_pr_auc(metric_state) IS 'For the metrics: the result';
+COMMENT ON FUNCTION behavpred_internal.metric_pr_auc(behavpred_internal.metric_state) IS 'For the metrics: the result';
 
-COMMENT ON FUNCTION metric_ece(metric_state) IS 'For the metrics: the result';
+COMMENT ON FUNCTION behavpred_internal.metric_ece(behavpred_internal.metric_state) IS 'For the metrics: the result';
 
-COMMENT ON FUNCTION metric_lift_at(metric_state) IS 'For the metrics: the result';
+COMMENT ON FUNCTION behavpred_internal.metric_lift_at(behavpred_internal.metric_state) IS 'For the metrics: the result';
 
-COMMENT ON FUNCTION metric_precision_at(metric_state) IS 'For the metrics: the result';
+COMMENT ON FUNCTION behavpred_internal.metric_precision_at(behavpred_internal.metric_state) IS 'For the metrics: the result';
 
-COMMENT ON FUNCTION metric_recall_at(metric_state) IS 'For the metrics: the result';
+COMMENT ON FUNCTION behavpred_internal.metric_recall_at(behavpred_internal.metric_state) IS 'For the metrics: the result';
 
-COMMENT ON FUNCTION metric_ndcg_at(metric_state) IS 'For the metrics: the result';
+COMMENT ON FUNCTION behavpred_internal.metric_ndcg_at(behavpred_internal.metric_state) IS 'For the metrics: the result';
 
-COMMENT ON FUNCTION metric_psi(metric_state) IS 'For the metrics: the result';
+COMMENT ON FUNCTION behavpred_internal.metric_psi(behavpred_internal.metric_state) IS 'For the metrics: the result';
 
 CREATE AGGREGATE auc(label boolean, score float8) (
-  SFUNC = metric_add_ranked, STYPE = metric_state, COMBINEFUNC = metric_combine,
-  FINALFUNC = metric_auc, PARALLEL = SAFE
+  SFUNC = behavpred_internal.metric_add_ranked, STYPE = behavpred_internal.metric_state, COMBINEFUNC = behavpred_internal.metric_combine,
+  FINALFUNC = behavpred_internal.metric_auc, PARALLEL = SAFE
 );
 
 CREATE AGGREGATE auc(label integer, score float8) (
-  SFUNC = metric_add_ranked, STYPE = metric_state, COMBINEFUNC = metric_combine,
-  FINALFUNC = metric_auc, PARALLEL = SAFE
+  SFUNC = behavpred_internal.metric_add_ranked, STYPE = behavpred_internal.metric_state, COMBINEFUNC = behavpred_internal.metric_combine,
+  FINALFUNC = behavpred_internal.metric_auc, PARALLEL = SAFE
 );
 
 CREATE AGGREGATE pr_auc(label boolean, score float8) (
-  SFUNC = metric_add_ranked, STYPE = metric_state, COMBINEFUNC = metric_combine,
-  FINALFUNC = metric_pr_auc, PARALLEL = SAFE
+  SFUNC = behavpred_internal.metric_add_ranked, STYPE = behavpred_internal.metric_state, COMBINEFUNC = behavpred_internal.metric_combine,
+  FINALFUNC = behavpred_internal.metric_pr_auc, PARALLEL = SAFE
 );
 
 CREATE AGGREGATE pr_auc(label integer, score float8) (
-  SFUNC = metric_add_ranked, STYPE = metric_state, COMBINEFUNC = metric_combine,
-  FINALFUNC = metric_pr_auc, PARALLEL = SAFE
+  SFUNC = behavpred_internal.metric_add_ranked, STYPE = behavpred_internal.metric_state, COMBINEFUNC = behavpred_internal.metric_combine,
+  FINALFUNC = behavpred_internal.metric_pr_auc, PARALLEL = SAFE
 );
 
 CREATE AGGREGATE ece(label boolean, probability float8) (
-  SFUNC = metric_add_probability, STYPE = metric_state, COMBINEFUNC = metric_combine,
-  FINALFUNC = metric_ece, PARALLEL = SAFE
+  SFUNC = behavpred_internal.metric_add_probability, STYPE = behavpred_internal.metric_state, COMBINEFUNC = behavpred_internal.metric_combine,
+  FINALFUNC = behavpred_internal.metric_ece, PARALLEL = SAFE
 );
 
 CREATE AGGREGATE ece(label integer, probability float8) (
-  SFUNC = metric_add_probability, STYPE = metric_state, COMBINEFUNC = metric_combine,
-  FINALFUNC = metric_ece, PARALLEL = SAFE
+  SFUNC = behavpred_internal.metric_add_probability, STYPE = behavpred_internal.metric_state, COMBINEFUNC = behavpred_internal.metric_combine,
+  FINALFUNC = behavpred_internal.metric_ece, PARALLEL = SAFE
 );
 
 CREATE AGGREGATE ece(label boolean, probability float8, bins integer) (
-  SFUNC = metric_add_probability, STYPE = metric_state, COMBINEFUNC = metric_combine,
-  FINALFUNC = metric_ece, PARALLEL = SAFE
+  SFUNC = behavpred_internal.metric_add_probability, STYPE = behavpred_internal.metric_state, COMBINEFUNC = behavpred_internal.metric_combine,
+  FINALFUNC = behavpred_internal.metric_ece, PARALLEL = SAFE
 );
 
 CREATE AGGREGATE ece(label integer, probability float8, bins integer) (
-  SFUNC = metric_add_probability, STYPE = metric_state, COMBINEFUNC = metric_combine,
-  FINALFUNC = metric_ece, PARALLEL = SAFE
+  SFUNC = behavpred_internal.metric_add_probability, STYPE = behavpred_internal.metric_state, COMBINEFUNC = behavpred_internal.metric_combine,
+  FINALFUNC = behavpred_internal.metric_ece, PARALLEL = SAFE
 );
 
 CREATE AGGREGATE lift_at(label boolean, score float8, fraction float8) (
-  SFUNC = metric_add_ranked, STYPE = metric_state, COMBINEFUNC = metric_combine,
-  FINALFUNC = metric_lift_at, PARALLEL = SAFE
+  SFUNC = behavpred_internal.metric_add_ranked, STYPE = behavpred_internal.metric_state, COMBINEFUNC = behavpred_internal.metric_combine,
+  FINALFUNC = behavpred_internal.metric_lift_at, PARALLEL = SAFE
 );
 
 CREATE AGGREGATE lift_at(label integer, score float8, fraction float8) (
-  SFUNC = metric_add_ranked, STYPE = metric_state, COMBINEFUNC = metric_combine,
-  FINALFUNC = metric_lift_at, PARALLEL = SAFE
+  SFUNC = behavpred_internal.metric_add_ranked, STYPE = behavpred_internal.metric_state, COMBINEFUNC = behavpred_internal.metric_combine,
+  FINALFUNC = behavpred_internal.metric_lift_at, PARALLEL = SAFE
 );
 
 CREATE AGGREGATE lift_at(label boolean, score float8, k integer) (
-  SFUNC = metric_add_ranked, STYPE = metric_state, COMBINEFUNC = metric_combine,
-  FINALFUNC = metric_lift_at, PARALLEL = SAFE
+  SFUNC = behavpred_internal.metric_add_ranked, STYPE = behavpred_internal.metric_state, COMBINEFUNC = behavpred_internal.metric_combine,
+  FINALFUNC = behavpred_internal.metric_lift_at, PARALLEL = SAFE
 );
 
 CREATE AGGREGATE lift_at(label integer, score float8, k integer) (
-  SFUNC = metric_add_ranked, STYPE = metric_state, COMBINEFUNC = metric_combine,
-  FINALFUNC = metric_lift_at, PARALLEL = SAFE
+  SFUNC = behavpred_internal.metric_add_ranked, STYPE = behavpred_internal.metric_state, COMBINEFUNC = behavpred_internal.metric_combine,
+  FINALFUNC = behavpred_internal.metric_lift_at, PARALLEL = SAFE
 );
 
 CREATE AGGREGATE precision_at(label boolean, score float8, fraction float8) (
-  SFUNC = metric_add_ranked, STYPE = metric_state, COMBINEFUNC = metric_combine,
-  FINALFUNC = metric_precision_at, PARALLEL = SAFE
+  SFUNC = behavpred_internal.metric_add_ranked, STYPE = behavpred_internal.metric_state, COMBINEFUNC = behavpred_internal.metric_combine,
+  FINALFUNC = behavpred_internal.metric_precision_at, PARALLEL = SAFE
 );
 
 CREATE AGGREGATE precision_at(label integer, score float8, fraction float8) (
-  SFUNC = metric_add_ranked, STYPE = metric_state, COMBINEFUNC = metric_combine,
-  FINALFUNC = metric_precision_at, PARALLEL = SAFE
+  SFUNC = behavpred_internal.metric_add_ranked, STYPE = behavpred_internal.metric_state, COMBINEFUNC = behavpred_internal.metric_combine,
+  FINALFUNC = behavpred_internal.metric_precision_at, PARALLEL = SAFE
 );
 
 CREATE AGGREGATE precision_at(label boolean, score float8, k integer) (
-  SFUNC = metric_add_ranked, STYPE = metric_state, COMBINEFUNC = metric_combine,
-  FINALFUNC = metric_precision_at, PARALLEL = SAFE
+  SFUNC = behavpred_internal.metric_add_ranked, STYPE = behavpred_internal.metric_state, COMBINEFUNC = behavpred_internal.metric_combine,
+  FINALFUNC = behavpred_internal.metric_precision_at, PARALLEL = SAFE
 );
 
 CREATE AGGREGATE precision_at(label integer, score float8, k integer) (
-  SFUNC = metric_add_ranked, STYPE = metric_state, COMBINEFUNC = metric_combine,
-  FINALFUNC = metric_precision_at, PARALLEL = SAFE
+  SFUNC = behavpred_internal.metric_add_ranked, STYPE = behavpred_internal.metric_state, COMBINEFUNC = behavpred_internal.metric_combine,
+  FINALFUNC = behavpred_internal.metric_precision_at, PARALLEL = SAFE
 );
 
 CREATE AGGREGATE recall_at(label boolean, score float8, fraction float8) (
-  SFUNC = metric_add_ranked, STYPE = metric_state, COMBINEFUNC = metric_combine,
-  FINALFUNC = metric_recall_at, PARALLEL = SAFE
+  SFUNC = behavpred_internal.metric_add_ranked, STYPE = behavpred_internal.metric_state, COMBINEFUNC = behavpred_internal.metric_combine,
+  FINALFUNC = behavpred_internal.metric_recall_at, PARALLEL = SAFE
 );
 
 CREATE AGGREGATE recall_at(label integer, score float8, fraction float8) (
-  SFUNC = metric_add_ranked, STYPE = metric_state, COMBINEFUNC = metric_combine,
-  FINALFUNC = metric_recall_at, PARALLEL = SAFE
+  SFUNC = behavpred_internal.metric_add_ranked, STYPE = behavpred_internal.metric_state, COMBINEFUNC = behavpred_internal.metric_combine,
+  FINALFUNC = behavpred_internal.metric_recall_at, PARALLEL = SAFE
 );
 
 CREATE AGGREGATE recall_at(label boolean, score float8, k integer) (
-  SFUNC = metric_add_ranked, STYPE = metric_state, COMBINEFUNC = metric_combine,
-  FINALFUNC = metric_recall_at, PARALLEL = SAFE
+  SFUNC = behavpred_internal.metric_add_ranked, STYPE = behavpred_internal.metric_state, COMBINEFUNC = behavpred_internal.metric_combine,
+  FINALFUNC = behavpred_internal.metric_recall_at, PARALLEL = SAFE
 );
 
 CREATE AGGREGATE recall_at(label integer, score float8, k integer) (
-  SFUNC = metric_add_ranked, STYPE = metric_state, COMBINEFUNC = metric_combine,
-  FINALFUNC = metric_recall_at, PARALLEL = SAFE
+  SFUNC = behavpred_internal.metric_add_ranked, STYPE = behavpred_internal.metric_state, COMBINEFUNC = behavpred_internal.metric_combine,
+  FINALFUNC = behavpred_internal.metric_recall_at, PARALLEL = SAFE
 );
 
 CREATE AGGREGATE ndcg_at(label boolean, score float8, k integer) (
-  SFUNC = metric_add_ranked, STYPE = metric_state, COMBINEFUNC = metric_combine,
-  FINALFUNC = metric_ndcg_at, PARALLEL = SAFE
+  SFUNC = behavpred_internal.metric_add_ranked, STYPE = behavpred_internal.metric_state, COMBINEFUNC = behavpred_internal.metric_combine,
+  FINALFUNC = behavpred_internal.metric_ndcg_at, PARALLEL = SAFE
 );
 
 CREATE AGGREGATE ndcg_at(label integer, score float8, k integer) (
-  SFUNC = metric_add_ranked, STYPE = metric_state, COMBINEFUNC = metric_combine,
-  FINALFUNC = metric_ndcg_at, PARALLEL = SAFE
+  SFUNC = behavpred_internal.metric_add_ranked, STYPE = behavpred_internal.metric_state, COMBINEFUNC = behavpred_internal.metric_combine,
+  FINALFUNC = behavpred_internal.metric_ndcg_at, PARALLEL = SAFE
 );
 
 CREATE AGGREGATE psi(expected float8, actual float8) (
-  SFUNC = metric_add_shift, STYPE = metric_state, COMBINEFUNC = metric_combine,
-  FINALFUNC = metric_psi, PARALLEL = SAFE
+  SFUNC = behavpred_internal.metric_add_shift, STYPE = behavpred_internal.metric_state, COMBINEFUNC = behavpred_internal.metric_combine,
+  FINALFUNC = behavpred_internal.metric_psi, PARALLEL = SAFE
 );
 
 CREATE AGGREGATE psi(expected float8, actual float8, bins integer) (
-  SFUNC = metric_add_shift, STYPE = metric_state, COMBINEFUNC = metric_combine,
-  FINALFUNC = metric_psi, PARALLEL = SAFE
+  SFUNC = behavpred_internal.metric_add_shift, STYPE = behavpred_internal.metric_state, COMBINEFUNC = behavpred_internal.metric_combine,
+  FINALFUNC = behavpred_internal.metric_psi, PARALLEL = SAFE
 );
 
 CREATE AGGREGATE log_loss(label boolean, probability float8) (
-  SFUNC = metric_add_log_loss, STYPE = float8[], INITCOND = '{0,0,0}',
+  SFUNC = behavpred_internal.metric_add_log_loss, STYPE = float8[], INITCOND = '{0,0,0}',
   COMBINEFUNC = pg_catalog.float8_combine, FINALFUNC = pg_catalog.float8_avg, PARALLEL = SAFE
 );
 
 CREATE AGGREGATE log_loss(label integer, probability float8) (
-  SFUNC = metric_add_log_loss, STYPE = float8[], INITCOND = '{0,0,0}',
+  SFUNC = behavpred_internal.metric_add_log_loss, STYPE = float8[], INITCOND = '{0,0,0}',
   COMBINEFUNC = pg_catalog.float8_combine, FINALFUNC = pg_catalog.float8_avg, PARALLEL = SAFE
 );
 
 CREATE AGGREGATE brier(label boolean, probability float8) (
-  SFUNC = metric_add_brier, STYPE = float8[], INITCOND = '{0,0,0}',
+  SFUNC = behavpred_internal.metric_add_brier, STYPE = float8[], INITCOND = '{0,0,0}',
   COMBINEFUNC = pg_catalog.float8_combine, FINALFUNC = pg_catalog.float8_avg, PARALLEL = SAFE
 );
 
 CREATE AGGREGATE brier(label integer, probability float8) (
-  SFUNC = metric_add_brier, STYPE = float8[], INITCOND = '{0,0,0}',
+  SFUNC = behavpred_internal.metric_add_brier, STYPE = float8[], INITCOND = '{0,0,0}',
   COMBINEFUNC = pg_catalog.float8_combine, FINALFUNC = pg_catalog.float8_avg, PARALLEL = SAFE
 );
 
@@ -592,10 +607,10 @@ ALTER TABLE held_out_score ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY own_rows ON held_out_score USING (owner = current_user);
 
-CREATE POLICY granted_rows ON held_out_score FOR SELECT USING (privilege_on_target(owner, target) >= 2);
+CREATE POLICY granted_rows ON held_out_score FOR SELECT USING (behavpred_internal.privilege_on_target(owner, target) >= 2);
 
 CREATE POLICY granted_training ON held_out_score FOR INSERT
-  WITH CHECK (privilege_on_target(owner, target) >= 3);
+  WITH CHECK (behavpred_internal.privilege_on_target(owner, target) >= 3);
 
 CREATE POLICY of_same_owner ON held_out_score AS RESTRICTIVE FOR INSERT
   WITH CHECK (EXISTS (SELECT FROM registered_target t
@@ -740,10 +755,10 @@ ALTER TABLE trained_network_part ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY own_rows ON trained_network USING (owner = current_user);
 CREATE POLICY own_rows ON trained_network_part USING (owner = current_user);
-CREATE POLICY granted_rows ON trained_network FOR SELECT USING (privilege_on(owner, graph, NULL) >= 2);
-CREATE POLICY granted_rows ON trained_network_part FOR SELECT USING (privilege_on(owner, graph, NULL) >= 2);
-CREATE POLICY granted_training ON trained_network USING (privilege_on(owner, graph, NULL) >= 3);
-CREATE POLICY granted_training ON trained_network_part USING (privilege_on(owner, graph, NULL) >= 3);
+CREATE POLICY granted_rows ON trained_network FOR SELECT USING (behavpred_internal.privilege_on(owner, graph, NULL) >= 2);
+CREATE POLICY granted_rows ON trained_network_part FOR SELECT USING (behavpred_internal.privilege_on(owner, graph, NULL) >= 2);
+CREATE POLICY granted_training ON trained_network USING (behavpred_internal.privilege_on(owner, graph, NULL) >= 3);
+CREATE POLICY granted_training ON trained_network_part USING (behavpred_internal.privilege_on(owner, graph, NULL) >= 3);
 CREATE POLICY of_same_owner ON trained_network AS RESTRICTIVE FOR INSERT
   WITH CHECK (EXISTS (SELECT FROM registered_graph g WHERE g.graph = trained_network.graph AND g.owner = trained_network.owner));
 CREATE POLICY of_same_owner ON trained_network_part AS RESTRICTIVE FOR INSERT
@@ -762,13 +777,11 @@ COMMENT ON POLICY of_same_owner ON trained_network_part IS 'Parts are of the own
 SELECT pg_extension_config_dump('trained_network', '');
 SELECT pg_extension_config_dump('trained_network_part', '');
 
-CREATE FUNCTION forget_in_network(graph text, user_id text) RETURNS bigint
+CREATE FUNCTION behavpred_internal.forget_in_network(graph text, user_id text) RETURNS bigint
 AS 'MODULE_PATHNAME', 'behavpred_forget_in_network' LANGUAGE C VOLATILE STRICT;
 
-COMMENT ON FUNCTION forget_in_network(text, text) IS
+COMMENT ON FUNCTION behavpred_internal.forget_in_network(text, text) IS
 'For forget_user(): take a user''s key and numbers out of the kept network of a graph. Result: how many were there, 0 or 1';
-
-REVOKE EXECUTE ON FUNCTION forget_in_network(text, text) FROM PUBLIC;
 
 CREATE TABLE vector_succession (
   graph text NOT NULL REFERENCES registered_graph ON DELETE CASCADE,
@@ -788,8 +801,8 @@ COMMENT ON TABLE vector_succession IS
 GRANT SELECT, INSERT, UPDATE, DELETE ON vector_succession TO PUBLIC;
 ALTER TABLE vector_succession ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_rows ON vector_succession USING (owner = current_user);
-CREATE POLICY granted_rows ON vector_succession FOR SELECT USING (privilege_near(owner, graph) >= 1);
-CREATE POLICY granted_training ON vector_succession USING (privilege_on(owner, graph, NULL) >= 3);
+CREATE POLICY granted_rows ON vector_succession FOR SELECT USING (behavpred_internal.privilege_near(owner, graph) >= 1);
+CREATE POLICY granted_training ON vector_succession USING (behavpred_internal.privilege_on(owner, graph, NULL) >= 3);
 CREATE POLICY of_same_owner ON vector_succession AS RESTRICTIVE FOR INSERT
   WITH CHECK (EXISTS (SELECT FROM registered_graph g WHERE g.graph = vector_succession.graph AND g.owner = vector_succession.owner));
 
@@ -800,15 +813,15 @@ COMMENT ON POLICY of_same_owner ON vector_succession IS 'Vectors are of the owne
 
 SELECT pg_extension_config_dump('vector_succession', '');
 
-CREATE FUNCTION vectors_fit(warm boolean, cosine float8) RETURNS boolean
+CREATE FUNCTION behavpred_internal.vectors_fit(warm boolean, cosine float8) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$ SELECT warm AND cosine IS NOT NULL AND cosine >= 0.9 $$;
 
-COMMENT ON FUNCTION vectors_fit(boolean, float8) IS
+COMMENT ON FUNCTION behavpred_internal.vectors_fit(boolean, float8) IS
 'For models and views: whether a model of an earlier run predicts with the present vectors: every training since then was a warm start, and the mean cosine of the users'' vectors is at least 0.9';
 
-CREATE FUNCTION model_cosine(graph text, graph_run bigint, trained_run bigint) RETURNS float8
+CREATE FUNCTION behavpred_internal.model_cosine(graph text, graph_run bigint, trained_run bigint) RETURNS float8
 LANGUAGE sql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -817,19 +830,19 @@ AS $$
                     WHERE s.graph = $1 AND s.run_id = $3 AND s.earlier_run = $2) END
 $$;
 
-COMMENT ON FUNCTION model_cosine(text, bigint, bigint) IS
+COMMENT ON FUNCTION behavpred_internal.model_cosine(text, bigint, bigint) IS
 'For the views: mean cosine of the same users'' vectors between the run that a model was trained on and the present one, 1 for the same run, NULL when it was not measured';
 
-CREATE FUNCTION model_fits(graph text, graph_run bigint, trained_run bigint) RETURNS boolean
+CREATE FUNCTION behavpred_internal.model_fits(graph text, graph_run bigint, trained_run bigint) RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
   SELECT $2 = $3
     OR EXISTS (SELECT FROM behavpred.vector_succession s
-               WHERE s.graph = $1 AND s.run_id = $3 AND s.earlier_run = $2 AND behavpred.vectors_fit(s.warm, s.user_cosine))
+               WHERE s.graph = $1 AND s.run_id = $3 AND s.earlier_run = $2 AND behavpred_internal.vectors_fit(s.warm, s.user_cosine))
 $$;
 
-COMMENT ON FUNCTION model_fits(text, bigint, bigint) IS
+COMMENT ON FUNCTION behavpred_internal.model_fits(text, bigint, bigint) IS
 'For the views: whether a model of one run of a graph predicts with the vectors of another';
 
 -- ---------------------------------------------------------------------------
@@ -849,6 +862,7 @@ CREATE TABLE model_deployment (
 
 CREATE INDEX model_deployment_target ON model_deployment (target, deployment_id);
 
+COMMENT ON SEQUENCE model_deployment_deployment_id_seq IS 'Numbers of deployments, in their order';
 COMMENT ON TABLE model_deployment IS 'Which version of each target answered from when on, who deployed it (deployed_by: the role that logged in), by which action, and the deployment that a rollback goes back to (returns_to)';
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON model_deployment TO PUBLIC;
@@ -857,10 +871,10 @@ ALTER TABLE model_deployment ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY own_rows ON model_deployment USING (owner = current_user);
 
-CREATE POLICY granted_rows ON model_deployment FOR SELECT USING (privilege_on_target(owner, target) >= 2);
+CREATE POLICY granted_rows ON model_deployment FOR SELECT USING (behavpred_internal.privilege_on_target(owner, target) >= 2);
 
 CREATE POLICY granted_training ON model_deployment FOR INSERT
-  WITH CHECK (privilege_on_target(owner, target) >= 3);
+  WITH CHECK (behavpred_internal.privilege_on_target(owner, target) >= 3);
 
 CREATE POLICY of_same_owner ON model_deployment AS RESTRICTIVE FOR INSERT
   WITH CHECK (EXISTS (SELECT FROM registered_target t
@@ -960,12 +974,12 @@ REVOKE EXECUTE ON FUNCTION
   estimate(text, int, int, int, int, int, int, float8, int, float8, int, float8, bigint, int, jsonb)
 FROM PUBLIC;
 
-CREATE FUNCTION sees_target(owner name, graph text, target text, privilege int) RETURNS boolean
+CREATE FUNCTION behavpred_internal.sees_target(owner name, graph text, target text, privilege int) RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
-AS $$ SELECT behavpred.sees_rows_of(owner) OR behavpred.privilege_on(owner, graph, target) >= privilege $$;
+AS $$ SELECT behavpred_internal.sees_rows_of(owner) OR behavpred_internal.privilege_on(owner, graph, target) >= privilege $$;
 
-COMMENT ON FUNCTION sees_target(name, text, text, int) IS
+COMMENT ON FUNCTION behavpred_internal.sees_target(name, text, text, int) IS
 'For the views: whether the current role sees the rows of this one, or was granted the privilege (1 predict, 2 read, 3 train) on a target of a graph, or on the graph when target is NULL';
 
 CREATE OR REPLACE VIEW graphs AS
@@ -975,7 +989,7 @@ SELECT g.graph, g.owner, g.created_at, g.interactions, g.user_column, g.object_c
        g.user_embeddings, g.object_embeddings, g.trained_run, r.finished_at AS trained_at
 FROM registered_graph g
 LEFT JOIN training_run r ON r.run_id = g.trained_run
-WHERE sees_target(g.owner, g.graph, NULL, 1);
+WHERE behavpred_internal.sees_target(g.owner, g.graph, NULL, 1);
 
 COMMENT ON VIEW graphs IS 'Your graphs and those you were granted a privilege on, with the run that made their embeddings';
 
@@ -986,19 +1000,19 @@ FROM registered_target t
 LEFT JOIN trained_model m ON m.target = t.target AND m.version = t.deployed_version
 LEFT JOIN LATERAL (SELECT d.deployed_at, d.deployed_by FROM model_deployment d
                    WHERE d.target = t.target ORDER BY d.deployment_id DESC LIMIT 1) d ON true
-WHERE sees_target(t.owner, t.graph, t.target, 1);
+WHERE behavpred_internal.sees_target(t.owner, t.graph, t.target, 1);
 
 COMMENT ON VIEW targets IS 'Your targets and those you were granted a privilege on, with the version that predicts now, since when, and who deployed it';
 
 CREATE OR REPLACE VIEW models AS
 SELECT m.target, m.version, m.version = t.deployed_version AS deployed, m.owner, m.trained_at, m.run_id, m.metrics,
-       model_fits(t.graph, m.graph_run, g.trained_run) AS usable, m.metrics ->> 'teacher' AS teacher,
+       behavpred_internal.model_fits(t.graph, m.graph_run, g.trained_run) AS usable, m.metrics ->> 'teacher' AS teacher,
        (SELECT max(d.deployed_at) FROM model_deployment d WHERE d.target = m.target AND d.version = m.version) AS deployed_at,
-       model_cosine(t.graph, m.graph_run, g.trained_run) AS vector_cosine
+       behavpred_internal.model_cosine(t.graph, m.graph_run, g.trained_run) AS vector_cosine
 FROM trained_model m
 JOIN registered_target t ON t.target = m.target
 JOIN registered_graph g ON g.graph = t.graph
-WHERE sees_target(m.owner, t.graph, m.target, 2);
+WHERE behavpred_internal.sees_target(m.owner, t.graph, m.target, 2);
 
 COMMENT ON VIEW models IS 'Versions of the models that you may read, with their quality; usable: it fits the graph''s present embeddings; teacher: object, or seeds (the fallback for a target whose objects the graph does not know); deployed_at: the last time it was deployed; vector_cosine: how near the present vectors of users are to those it was trained on, 1 for the same run';
 
@@ -1021,7 +1035,7 @@ CROSS JOIN LATERAL (
          THEN sqrt(greatest(0, x.value * (1 - x.value) + (c.positives - 1) * (x.value / (2 - x.value) - x.value ^ 2)
                                + (c.negatives - 1) * (2 * x.value ^ 2 / (1 + x.value) - x.value ^ 2))
                    / (c.positives * c.negatives)) END AS error) s
-WHERE sees_target(m.owner, t.graph, m.target, 2);
+WHERE behavpred_internal.sees_target(m.owner, t.graph, m.target, 2);
 
 COMMENT ON VIEW metrics IS 'Quality of the models that you may read, one row a metric, measured on the test part of n users with so many positives; low to high: 95 % interval of an AUC, NULL for other metrics; incumbent_auc: of the model that was deployed before, on the same users';
 
@@ -1029,7 +1043,7 @@ CREATE OR REPLACE VIEW training_log AS
 SELECT e.run_id, r.graph, e.epoch, e.loss, e.recall_at_20, e.ndcg_at_20, e.seconds
 FROM training_epoch e
 JOIN training_run r ON r.run_id = e.run_id
-WHERE sees_target(e.owner, r.graph, r.target, 2);
+WHERE behavpred_internal.sees_target(e.owner, r.graph, r.target, 2);
 
 COMMENT ON VIEW training_log IS 'Epochs of the trainings of graphs that you may read: loss, quality on held-out edges, seconds';
 
@@ -1105,17 +1119,17 @@ CREATE POLICY granted_rows ON training_job FOR SELECT
 CREATE POLICY granted_training ON training_job
   USING (EXISTS (SELECT FROM training_run r
                  WHERE r.run_id = training_job.run_id AND r.owner = training_job.owner
-                   AND privilege_on(r.owner, r.graph, r.target) >= 3));
+                   AND behavpred_internal.privilege_on(r.owner, r.graph, r.target) >= 3));
 
 CREATE POLICY granted_training ON training_checkpoint
   USING (EXISTS (SELECT FROM training_run r
                  WHERE r.run_id = training_checkpoint.run_id AND r.owner = training_checkpoint.owner
-                   AND privilege_on(r.owner, r.graph, r.target) >= 3));
+                   AND behavpred_internal.privilege_on(r.owner, r.graph, r.target) >= 3));
 
 CREATE POLICY granted_training ON training_checkpoint_part
   USING (EXISTS (SELECT FROM training_run r
                  WHERE r.run_id = training_checkpoint_part.run_id AND r.owner = training_checkpoint_part.owner
-                   AND privilege_on(r.owner, r.graph, r.target) >= 3));
+                   AND behavpred_internal.privilege_on(r.owner, r.graph, r.target) >= 3));
 
 COMMENT ON POLICY granted_rows ON training_job IS 'Jobs of the runs that the role may read';
 
@@ -1183,22 +1197,22 @@ keep_versions: how many of the latest versions of each target stay, from 1 on, d
 
 REVOKE EXECUTE ON PROCEDURE run_maintenance(int, int) FROM PUBLIC;
 
-CREATE FUNCTION progress_slots()
+CREATE FUNCTION behavpred_internal.progress_slots()
 RETURNS TABLE (pid int, role name, graph text, target text, phase text, done bigint, total bigint,
                percent float8, eta float8, bytes bigint, started timestamptz)
 AS 'MODULE_PATHNAME', 'behavpred_progress_slots' LANGUAGE C VOLATILE STRICT;
 
-COMMENT ON FUNCTION progress_slots() IS 'For the view progress: the calls of this database that the current role may see, at most 16';
+COMMENT ON FUNCTION behavpred_internal.progress_slots() IS 'For the view progress: the calls of this database that the current role may see, at most 16';
 
 CREATE VIEW progress AS
 SELECT p.pid, p.role, p.graph, p.target, p.phase, p.done, p.total, p.percent, p.eta, p.bytes, p.started
-FROM progress_slots() p;
+FROM behavpred_internal.progress_slots() p;
 
 COMMENT ON VIEW progress IS 'Your long calls that run now: phase, done of total steps of it, seconds that it will take yet (eta), bytes of memory';
 
 -- A run whose process is gone, or whose number belongs to a younger process, has crashed. A
 -- standby cannot know.
-CREATE FUNCTION run_is_alive(pid int, started_at timestamptz) RETURNS boolean
+CREATE FUNCTION behavpred_internal.run_is_alive(pid int, started_at timestamptz) RETURNS boolean
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -1207,11 +1221,11 @@ AS $$
     WHERE a.pid = run_is_alive.pid AND (a.backend_start IS NULL OR a.backend_start <= run_is_alive.started_at))
 $$;
 
-COMMENT ON FUNCTION run_is_alive(int, timestamptz) IS 'For the view runs: whether the process that began a run is still there';
+COMMENT ON FUNCTION behavpred_internal.run_is_alive(int, timestamptz) IS 'For the view runs: whether the process that began a run is still there';
 
 CREATE OR REPLACE VIEW runs AS
 SELECT r.run_id, r.graph, r.target, r.version, r.owner, r.pid,
-       CASE WHEN r.status <> 'running' OR run_is_alive(r.pid, coalesce(j.attempt_started_at, r.started_at))
+       CASE WHEN r.status <> 'running' OR behavpred_internal.run_is_alive(r.pid, coalesce(j.attempt_started_at, r.started_at))
             THEN r.status ELSE 'crashed' END AS status,
        r.started_at, r.finished_at,
        CASE WHEN j.run_id IS NULL THEN extract(epoch FROM r.finished_at - r.started_at)::float8
@@ -1222,7 +1236,7 @@ SELECT r.run_id, r.graph, r.target, r.version, r.owner, r.pid,
        j.error_text, j.error_code AS sqlstate
 FROM training_run r
 LEFT JOIN training_job j ON j.run_id = r.run_id
-WHERE sees_target(r.owner, r.graph, r.target, 2);
+WHERE behavpred_internal.sees_target(r.owner, r.graph, r.target, 2);
 
 COMMENT ON VIEW runs IS 'Trainings that you may read, of graphs (target is NULL) and targets: running, paused, done, failed or crashed; seconds of all attempts';
 
@@ -1232,7 +1246,7 @@ COMMENT ON VIEW runs IS 'Trainings that you may read, of graphs (target is NULL)
 
 -- A relation by its quoted name in the catalog tables. Unlike to_regclass() it does not
 -- fail for want of USAGE on the schema, nor for what somebody has written there by hand.
-CREATE FUNCTION relation_named(name text) RETURNS regclass
+CREATE FUNCTION behavpred_internal.relation_named(name text) RETURNS regclass
 LANGUAGE sql STABLE STRICT PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -1243,11 +1257,11 @@ AS $$
                  THEN parse_ident(name) END) AS parsed (part))
 $$;
 
-COMMENT ON FUNCTION relation_named(text) IS
+COMMENT ON FUNCTION behavpred_internal.relation_named(text) IS
 'For the views: the relation of a quoted, schema-qualified name, NULL when there is none';
 
 -- The graph and target that a grant names, for its owner.
-CREATE FUNCTION grant_object(kind text, name text, OUT graph text, OUT target text, OUT owner name)
+CREATE FUNCTION behavpred_internal.grant_object(kind text, name text, OUT graph text, OUT target text, OUT owner name)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -1270,7 +1284,7 @@ BEGIN
       message = CASE WHEN name IS NULL THEN 'name must not be NULL' ELSE format('%s "%s" does not exist', kind, name) END,
       hint = format('Yours: SELECT * FROM behavpred.%ss;', kind);
   END IF;
-  IF NOT behavpred.sees_rows_of(owner) THEN
+  IF NOT behavpred_internal.sees_rows_of(owner) THEN
     RAISE EXCEPTION USING errcode = 'insufficient_privilege',
       message = format('%s "%s" is owned by "%s"', kind, name, owner),
       detail = 'Only its owner gives and takes privileges on it.',
@@ -1279,11 +1293,11 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION grant_object(text, text) IS
+COMMENT ON FUNCTION behavpred_internal.grant_object(text, text) IS
 'For grant_on() and revoke_on(): the graph, the target (NULL when a graph is named) and the owner, who must be the caller';
 
 -- A privilege and a role that can be granted to.
-CREATE FUNCTION check_grant(privilege text, role name) RETURNS void
+CREATE FUNCTION behavpred_internal.check_grant(privilege text, role name) RETURNS void
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -1302,7 +1316,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION check_grant(text, name) IS 'For grant_on(): complains about a privilege or role that does not exist';
+COMMENT ON FUNCTION behavpred_internal.check_grant(text, name) IS 'For grant_on(): complains about a privilege or role that does not exist';
 
 -- What each privilege needs on the embedding tables. Training a target only reads them.
 CREATE FUNCTION embedding_grants(graph text)
@@ -1315,7 +1329,7 @@ AS $$
          p.grantee
   FROM behavpred.registered_graph g
   CROSS JOIN LATERAL (VALUES
-    (behavpred.relation_named(g.user_embeddings), true), (behavpred.relation_named(g.object_embeddings), false))
+    (behavpred_internal.relation_named(g.user_embeddings), true), (behavpred_internal.relation_named(g.object_embeddings), false))
     AS t (relation, of_users)
   JOIN behavpred.granted_privilege p ON p.graph = g.graph AND p.owner = g.owner
   WHERE g.graph = $1 AND t.relation IS NOT NULL AND p.embeddings AND (t.of_users OR p.privilege <> 'predict')
@@ -1359,8 +1373,8 @@ AS $$
 DECLARE
   object record;
 BEGIN
-  PERFORM behavpred.check_grant($3, $4);
-  SELECT * INTO object FROM behavpred.grant_object(kind, name);
+  PERFORM behavpred_internal.check_grant($3, $4);
+  SELECT * INTO object FROM behavpred_internal.grant_object(kind, name);
   INSERT INTO behavpred.granted_privilege (graph, target, privilege, grantee, owner, embeddings)
   VALUES (object.graph, object.target, $3, $4, object.owner, coalesce($5, true))
   ON CONFLICT (graph, coalesce(target, ''), privilege, grantee, owner) DO UPDATE SET embeddings = excluded.embeddings;
@@ -1386,7 +1400,7 @@ DECLARE
   relation regclass;
   relations regclass[];
 BEGIN
-  SELECT * INTO object FROM behavpred.grant_object(kind, name);
+  SELECT * INTO object FROM behavpred_internal.grant_object(kind, name);
   relations := ARRAY(SELECT e.relation FROM behavpred.embedding_grants(object.graph) e WHERE e.grantee = role);
   DELETE FROM behavpred.granted_privilege p
   WHERE p.graph = object.graph AND p.target IS NOT DISTINCT FROM object.target AND p.owner = object.owner
@@ -1451,7 +1465,7 @@ REVOKE EXECUTE ON FUNCTION
 FROM PUBLIC;
 
 -- What a grant lacks to take effect: the privileges of PostgreSQL that go with it.
-CREATE FUNCTION grant_lacks(graph text, target text, privilege text, grantee name) RETURNS text[]
+CREATE FUNCTION behavpred_internal.grant_lacks(graph text, target text, privilege text, grantee name) RETURNS text[]
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -1466,7 +1480,7 @@ AS $$
     (t.negatives, 'SELECT', $3 = 'train'),
     (g.users, 'SELECT', $3 = 'train' AND $2 IS NULL), (g.objects, 'SELECT', $3 = 'train' AND $2 IS NULL))
     AS needed (name, privilege, applies)
-  CROSS JOIN LATERAL (SELECT behavpred.relation_named(needed.name)) AS found (relation)
+  CROSS JOIN LATERAL (SELECT behavpred_internal.relation_named(needed.name)) AS found (relation)
   LEFT JOIN pg_class c ON c.oid = found.relation
   CROSS JOIN LATERAL (VALUES
     (CASE WHEN NOT has_schema_privilege($4, c.relnamespace, 'USAGE')
@@ -1477,7 +1491,7 @@ AS $$
   WHERE g.graph = $1 AND needed.applies
 $$;
 
-COMMENT ON FUNCTION grant_lacks(text, text, text, name) IS
+COMMENT ON FUNCTION behavpred_internal.grant_lacks(text, text, text, name) IS
 'For the view privileges: what a role that exists lacks on embedding tables and sources to use a grant';
 
 CREATE FUNCTION export_model(target text, version int DEFAULT NULL) RETURNS bytea
@@ -1500,20 +1514,20 @@ CREATE VIEW privileges AS
 SELECT 'graph' AS kind, g.graph AS name, g.owner AS role, 'own' AS privilege, g.owner AS granted_by,
        g.created_at AS since, NULL::text[] AS lacks
 FROM registered_graph g
-WHERE sees_rows_of(g.owner)
+WHERE behavpred_internal.sees_rows_of(g.owner)
 UNION ALL
 SELECT 'target', t.target, t.owner, 'own', t.owner, t.created_at, NULL
 FROM registered_target t
-WHERE sees_rows_of(t.owner)
+WHERE behavpred_internal.sees_rows_of(t.owner)
 UNION ALL
 SELECT CASE WHEN p.target IS NULL THEN 'graph' ELSE 'target' END, coalesce(p.target, p.graph), p.grantee, p.privilege,
        p.owner, p.granted_at,
        CASE WHEN p.grantee = 'public' OR EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = p.grantee)
-            THEN grant_lacks(p.graph, p.target, p.privilege, p.grantee)
+            THEN behavpred_internal.grant_lacks(p.graph, p.target, p.privilege, p.grantee)
             ELSE ARRAY['the role does not exist'] END
 FROM granted_privilege p
 JOIN registered_graph g ON g.graph = p.graph AND g.owner = p.owner
-WHERE sees_rows_of(p.owner) OR privilege_on(p.owner, p.graph, p.target) > 0
+WHERE behavpred_internal.sees_rows_of(p.owner) OR behavpred_internal.privilege_on(p.owner, p.graph, p.target) > 0
   AND (p.grantee = 'public'
        OR EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = p.grantee AND pg_catalog.pg_has_role(r.oid, 'USAGE')));
 
@@ -1551,7 +1565,7 @@ BEGIN
       hint = format('SELECT * FROM behavpred.forget_user(%L, ''4711'');', $1);
   END IF;
 
-  relation := behavpred.relation_named(g.user_embeddings);
+  relation := behavpred_internal.relation_named(g.user_embeddings);
   IF relation IS NOT NULL THEN
     EXECUTE format('DELETE FROM %s WHERE %I = $1::%s', relation, g.user_column, g.user_key_type::regtype) USING $2;
     GET DIAGNOSTICS row_count = ROW_COUNT;
@@ -1564,7 +1578,7 @@ BEGIN
   GET DIAGNOSTICS row_count = ROW_COUNT;
   place := 'behavpred.training_checkpoint'; action := 'removed'; RETURN NEXT;
 
-  row_count := behavpred.forget_in_network($1, $2);
+  row_count := behavpred_internal.forget_in_network($1, $2);
   place := 'behavpred.trained_network_part'; action := 'removed'; RETURN NEXT;
 
   EXECUTE format('UPDATE behavpred.drift_reference SET users = array_remove(users, $2::%1$s::text) WHERE graph = $1 AND $2::%1$s::text = ANY (users)',
@@ -1592,7 +1606,7 @@ BEGIN
     WHERE s.name IS NOT NULL
     GROUP BY s.name, s.role ORDER BY 3, 1
   LOOP
-    relation := behavpred.relation_named(source.name);
+    relation := behavpred_internal.relation_named(source.name);
     -- The key stands where it is looked for in a training: in the column of that name, else in the only one.
     SELECT a.attname INTO key_column FROM pg_attribute a
     WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped
@@ -1645,42 +1659,42 @@ WITH settings AS (
   FROM environment()),
 sources AS (
   SELECT 'graph ' || g.graph AS object, s.name FROM registered_graph g
-  CROSS JOIN LATERAL (VALUES (g.interactions), (g.users), (g.objects)) AS s (name) WHERE sees_rows_of(g.owner)
+  CROSS JOIN LATERAL (VALUES (g.interactions), (g.users), (g.objects)) AS s (name) WHERE behavpred_internal.sees_rows_of(g.owner)
   UNION ALL
   SELECT 'target ' || t.target, s.name FROM registered_target t
-  CROSS JOIN LATERAL (VALUES (t.seeds), (t.candidates), (t.negatives)) AS s (name) WHERE sees_rows_of(t.owner)),
+  CROSS JOIN LATERAL (VALUES (t.seeds), (t.candidates), (t.negatives)) AS s (name) WHERE behavpred_internal.sees_rows_of(t.owner)),
 checks (name, problems, detail, hint) AS (
   SELECT 'dead runs', count(*),
          pg_catalog.string_agg('run ' || r.run_id || ' of graph ' || r.graph, ', ' ORDER BY r.run_id),
          'Its process ended without bringing the run to an end; run the training again.'
   FROM runs r
-  WHERE r.status = 'crashed' AND sees_rows_of(r.owner)
+  WHERE r.status = 'crashed' AND behavpred_internal.sees_rows_of(r.owner)
   UNION ALL
   SELECT 'stale models', count(*), pg_catalog.string_agg('target ' || t.target, ', ' ORDER BY t.target),
          'The graph was trained after the deployed model: SELECT * FROM behavpred.train_target(...);'
   FROM registered_target t
   JOIN registered_graph g ON g.graph = t.graph
   JOIN trained_model m ON m.target = t.target AND m.version = t.deployed_version
-  WHERE model_fits(t.graph, m.graph_run, g.trained_run) IS NOT TRUE AND sees_rows_of(t.owner)
+  WHERE behavpred_internal.model_fits(t.graph, m.graph_run, g.trained_run) IS NOT TRUE AND behavpred_internal.sees_rows_of(t.owner)
   UNION ALL
   SELECT 'missing sources', count(*), pg_catalog.string_agg(s.object || ': ' || s.name, ', ' ORDER BY s.object, s.name),
          'Give the relation its name back, or drop what reads it and create it anew.'
-  FROM sources s WHERE s.name IS NOT NULL AND relation_named(s.name) IS NULL
+  FROM sources s WHERE s.name IS NOT NULL AND behavpred_internal.relation_named(s.name) IS NULL
   UNION ALL
   SELECT 'missing embeddings', count(*), pg_catalog.string_agg('graph ' || g.graph || ': ' || e.name, ', ' ORDER BY g.graph, e.name),
          'Give the table its name back, or SELECT * FROM behavpred.train_graph(...);'
   FROM registered_graph g CROSS JOIN LATERAL (VALUES (g.user_embeddings), (g.object_embeddings)) AS e (name)
-  WHERE e.name IS NOT NULL AND relation_named(e.name) IS NULL AND sees_rows_of(g.owner)
+  WHERE e.name IS NOT NULL AND behavpred_internal.relation_named(e.name) IS NULL AND behavpred_internal.sees_rows_of(g.owner)
   UNION ALL
   SELECT 'missing owners', count(DISTINCT g.owner), pg_catalog.string_agg(DISTINCT g.owner::text, ', '),
          'SELECT behavpred.reassign_owner(''old_role'', ''new_role'');'
   FROM registered_graph g
-  WHERE sees_rows_of(g.owner) AND NOT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = g.owner)
+  WHERE behavpred_internal.sees_rows_of(g.owner) AND NOT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = g.owner)
   UNION ALL
   SELECT 'missing grantees', count(DISTINCT p.grantee), pg_catalog.string_agg(DISTINCT p.grantee::text, ', '),
          'SELECT behavpred.revoke_on(...);'
   FROM granted_privilege p
-  WHERE sees_rows_of(p.owner) AND p.grantee <> 'public'
+  WHERE behavpred_internal.sees_rows_of(p.owner) AND p.grantee <> 'public'
     AND NOT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = p.grantee)
   UNION ALL
   SELECT 'memory', (s.max_memory > s.memory / 2)::int,
@@ -1709,7 +1723,7 @@ COMMENT ON VIEW health IS
 CREATE VIEW storage AS
 SELECT 'graph' AS kind, g.graph AS name, g.owner,
        (SELECT sum(pg_catalog.pg_total_relation_size(e.relation))
-        FROM (VALUES (relation_named(g.user_embeddings)), (relation_named(g.object_embeddings))) AS e (relation)
+        FROM (VALUES (behavpred_internal.relation_named(g.user_embeddings)), (behavpred_internal.relation_named(g.object_embeddings))) AS e (relation)
         WHERE e.relation IS NOT NULL)::bigint AS embedding_bytes,
        (SELECT sum(pg_catalog.pg_column_size(m.*)) FROM trained_model m JOIN registered_target t ON t.target = m.target
         WHERE t.graph = g.graph)::bigint AS model_bytes,
@@ -1719,12 +1733,12 @@ SELECT 'graph' AS kind, g.graph AS name, g.owner,
        (SELECT sum(c.bytes) FROM training_checkpoint c JOIN training_run r ON r.run_id = c.run_id
         WHERE r.graph = g.graph)::bigint AS checkpoint_bytes,
        (SELECT n.bytes FROM trained_network n WHERE n.graph = g.graph) AS network_bytes
-FROM registered_graph g WHERE sees_rows_of(g.owner)
+FROM registered_graph g WHERE behavpred_internal.sees_rows_of(g.owner)
 UNION ALL
 SELECT 'target', t.target, t.owner, NULL,
        (SELECT sum(pg_catalog.pg_column_size(m.*)) FROM trained_model m WHERE m.target = t.target)::bigint,
        (SELECT sum(pg_catalog.pg_column_size(r.*)) FROM training_run r WHERE r.target = t.target)::bigint, NULL, NULL
-FROM registered_target t WHERE sees_rows_of(t.owner);
+FROM registered_target t WHERE behavpred_internal.sees_rows_of(t.owner);
 
 COMMENT ON VIEW storage IS
 'Bytes of your graphs (embedding tables with their indexes; models, log and checkpoints of the graph and all its targets; the kept network) and targets (models and log of their own)';
@@ -1758,6 +1772,7 @@ CREATE TABLE changed_nodes (
 CREATE INDEX changed_nodes_graph ON changed_nodes (graph, entry);
 
 COMMENT ON TABLE change_capture IS 'Graphs whose changes are captured, and how';
+COMMENT ON SEQUENCE changed_nodes_entry_seq IS 'Numbers of entries, in their order';
 COMMENT ON TABLE changed_nodes IS
 'Queue of changes: keys of users and objects as text, up to 1,000 of either in a row; a row with neither stands for all. Written by triggers, emptied by run_refresh() and by trainings';
 COMMENT ON INDEX changed_nodes_graph IS 'The queue of one graph, oldest first';
@@ -1769,8 +1784,8 @@ ALTER TABLE changed_nodes ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY own_rows ON change_capture USING (owner = current_user);
 CREATE POLICY own_rows ON changed_nodes USING (owner = current_user);
-CREATE POLICY granted_training ON change_capture USING (privilege_on(owner, graph, NULL) >= 3);
-CREATE POLICY granted_training ON changed_nodes USING (privilege_on(owner, graph, NULL) >= 3);
+CREATE POLICY granted_training ON change_capture USING (behavpred_internal.privilege_on(owner, graph, NULL) >= 3);
+CREATE POLICY granted_training ON changed_nodes USING (behavpred_internal.privilege_on(owner, graph, NULL) >= 3);
 
 COMMENT ON POLICY own_rows ON change_capture IS 'Every role sees and changes its own graphs';
 COMMENT ON POLICY own_rows ON changed_nodes IS 'Every role sees and changes the queues of its own graphs';
@@ -1782,7 +1797,7 @@ SELECT pg_extension_config_dump('changed_nodes', '');
 SELECT pg_extension_config_dump('changed_nodes_entry_seq', '');
 
 -- The interactions that count for a graph, as a condition on rows called `source`.
-CREATE FUNCTION capture_filter(g registered_graph, relation regclass, source text) RETURNS text
+CREATE FUNCTION behavpred_internal.capture_filter(g registered_graph, relation regclass, source text) RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -1798,11 +1813,11 @@ AS $$
   LEFT JOIN pg_type t ON t.oid = a.atttypid
 $$;
 
-COMMENT ON FUNCTION capture_filter(registered_graph, regclass, text) IS
+COMMENT ON FUNCTION behavpred_internal.capture_filter(registered_graph, regclass, text) IS
 'For capture_changes(): the condition for rows that are interactions of a graph';
 
 -- The columns that decide what an interaction is worth: a change of any other changes nothing.
-CREATE FUNCTION capture_columns(g registered_graph) RETURNS name[]
+CREATE FUNCTION behavpred_internal.capture_columns(g registered_graph) RETURNS name[]
 LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -1810,10 +1825,10 @@ AS $$
                             CASE WHEN g.since IS NOT NULL THEN g.time_column END], NULL)
 $$;
 
-COMMENT ON FUNCTION capture_columns(registered_graph) IS 'For capture_changes(): the columns whose updates matter';
+COMMENT ON FUNCTION behavpred_internal.capture_columns(registered_graph) IS 'For capture_changes(): the columns whose updates matter';
 
 -- The INSERT into the queue for one statement's changed rows: distinct keys, a thousand in a row.
-CREATE FUNCTION capture_rows(g registered_graph, changed text, filter text) RETURNS text
+CREATE FUNCTION behavpred_internal.capture_rows(g registered_graph, changed text, filter text) RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -1830,13 +1845,13 @@ AS $$
 $statement$, g.graph, g.user_column, g.object_column, changed, filter)
 $$;
 
-COMMENT ON FUNCTION capture_rows(registered_graph, text, text) IS
+COMMENT ON FUNCTION behavpred_internal.capture_rows(registered_graph, text, text) IS
 'For capture_changes(): the statement that queues the keys of changed rows';
 
 -- What the triggers of a graph call. The function belongs to the owner of the graph and runs
 -- as him, not as whoever writes: writers need no privilege on the queue, and types or casts of
 -- the table run as the one who registered it. A column that is gone must not stop the writers.
-CREATE FUNCTION capture_body(g registered_graph, relation regclass, mode text) RETURNS text
+CREATE FUNCTION behavpred_internal.capture_body(g registered_graph, relation regclass, mode text) RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -1855,7 +1870,7 @@ BEGIN
   RETURN NULL;
 END
 $function$, g.graph, g.user_column, g.object_column,
-    behavpred.capture_filter(g, relation, 'OLD'), behavpred.capture_filter(g, relation, 'NEW'))
+    behavpred_internal.capture_filter(g, relation, 'OLD'), behavpred_internal.capture_filter(g, relation, 'NEW'))
   ELSE format($function$
 BEGIN
   IF TG_OP = 'TRUNCATE' THEN
@@ -1870,22 +1885,22 @@ EXCEPTION WHEN undefined_column OR undefined_table OR undefined_function OR data
     hint = %5$L;
   RETURN NULL;
 END
-$function$, g.graph, behavpred.capture_rows(g, 'new_rows', c.filter), behavpred.capture_rows(g, 'old_rows', c.filter),
-    behavpred.capture_rows(g, format('((SELECT %1$s FROM old_rows EXCEPT ALL SELECT %1$s FROM new_rows) UNION ALL '
+$function$, g.graph, behavpred_internal.capture_rows(g, 'new_rows', c.filter), behavpred_internal.capture_rows(g, 'old_rows', c.filter),
+    behavpred_internal.capture_rows(g, format('((SELECT %1$s FROM old_rows EXCEPT ALL SELECT %1$s FROM new_rows) UNION ALL '
       '(SELECT %1$s FROM new_rows EXCEPT ALL SELECT %1$s FROM old_rows))', c.columns), c.filter),
     format('As %I: SELECT behavpred.capture_changes(%L, %L);', g.owner, g.graph, mode)) END
-  FROM (SELECT behavpred.capture_filter(g, relation, 'x') AS filter,
+  FROM (SELECT behavpred_internal.capture_filter(g, relation, 'x') AS filter,
                (SELECT string_agg(CASE WHEN name = g.behavior_column THEN format('%1$I::text AS %1$I', name)
                                        ELSE quote_ident(name) END, ', ')
-                FROM unnest(behavpred.capture_columns(g)) name) AS columns) c
+                FROM unnest(behavpred_internal.capture_columns(g)) name) AS columns) c
 $$;
 
-COMMENT ON FUNCTION capture_body(registered_graph, regclass, text) IS
+COMMENT ON FUNCTION behavpred_internal.capture_body(registered_graph, regclass, text) IS
 'For capture_changes(): the source of the function that the triggers of a graph call';
 
 -- The table and, because triggers for statements fire for the relation that is named in
 -- them only, every partition and every table that inherits from it. Triggers for rows are cloned by the server.
-CREATE FUNCTION capture_relations(relation regclass, mode text) RETURNS SETOF regclass
+CREATE FUNCTION behavpred_internal.capture_relations(relation regclass, mode text) RETURNS SETOF regclass
 LANGUAGE sql STABLE STRICT
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -1897,11 +1912,11 @@ AS $$
   WHERE c.relkind IN ('r', 'p') ORDER BY t.relation <> $1, t.relation::regclass::text
 $$;
 
-COMMENT ON FUNCTION capture_relations(regclass, text) IS
+COMMENT ON FUNCTION behavpred_internal.capture_relations(regclass, text) IS
 'For capture_changes(): the relations that need triggers of their own';
 
 -- The triggers of a mode on one relation, dropped with the extension.
-CREATE FUNCTION capture_attach(g registered_graph, relation regclass, mode text, function regproc) RETURNS void
+CREATE FUNCTION behavpred_internal.capture_attach(g registered_graph, relation regclass, mode text, function regproc) RETURNS void
 LANGUAGE plpgsql VOLATILE STRICT
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -1915,7 +1930,7 @@ BEGIN
       ('update', 'statement', 'UPDATE', 'REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows', 'STATEMENT'),
       ('delete', 'statement', 'DELETE', 'REFERENCING OLD TABLE AS old_rows', 'STATEMENT'),
       ('row', 'row', (SELECT 'INSERT OR DELETE OR UPDATE OF ' || string_agg(quote_ident(c), ', ')
-                      FROM unnest(behavpred.capture_columns(g)) c), '', 'ROW'),
+                      FROM unnest(behavpred_internal.capture_columns(g)) c), '', 'ROW'),
       ('truncate', mode, 'TRUNCATE', '', 'STATEMENT')) AS k (name, mode, events, tables, level)
     WHERE k.mode = $3
       -- The server has cloned the trigger for rows from the parent.
@@ -1932,11 +1947,11 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION capture_attach(registered_graph, regclass, text, regproc) IS
+COMMENT ON FUNCTION behavpred_internal.capture_attach(registered_graph, regclass, text, regproc) IS
 'For capture_changes(): the triggers of a graph on one relation';
 
 -- The function of a graph's triggers, and with it the triggers, on whichever tables they are.
-CREATE FUNCTION drop_capture(graph text, keep_queue boolean DEFAULT false) RETURNS void
+CREATE FUNCTION behavpred_internal.drop_capture(graph text, keep_queue boolean DEFAULT false) RETURNS void
 LANGUAGE plpgsql VOLATILE STRICT
 SET search_path = pg_catalog, pg_temp
 SET client_min_messages = warning
@@ -1958,11 +1973,11 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION drop_capture(text, boolean) IS
+COMMENT ON FUNCTION behavpred_internal.drop_capture(text, boolean) IS
 'For capture_changes() and drop_graph(): end the capture of a graph of yours, with its triggers and, unless keep_queue, its queue';
 
 -- The graph, whose owner must be the caller, and a mode that suits its interactions.
-CREATE FUNCTION check_capture(graph text, mode text, overlap interval) RETURNS registered_graph
+CREATE FUNCTION behavpred_internal.check_capture(graph text, mode text, overlap interval) RETURNS registered_graph
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -1993,7 +2008,7 @@ BEGIN
     RETURN g;
   END IF;
   SELECT c.relkind, pg_has_role(c.relowner, 'USAGE') INTO kind, owned
-  FROM pg_class c WHERE c.oid = behavpred.relation_named(g.interactions);
+  FROM pg_class c WHERE c.oid = behavpred_internal.relation_named(g.interactions);
   IF kind IS NULL THEN
     RAISE EXCEPTION USING errcode = 'undefined_table',
       message = format('relation %s does not exist any more', g.interactions),
@@ -2027,7 +2042,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION check_capture(text, text, interval) IS
+COMMENT ON FUNCTION behavpred_internal.check_capture(text, text, interval) IS
 'For capture_changes(): complains about a graph or a mode that cannot be captured';
 
 CREATE FUNCTION capture_changes(graph text, mode text DEFAULT 'statement', overlap interval DEFAULT '5 minutes')
@@ -2037,14 +2052,14 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
-  g behavpred.registered_graph := behavpred.check_capture(graph, mode, overlap);
-  source regclass := behavpred.relation_named(g.interactions);
+  g behavpred.registered_graph := behavpred_internal.check_capture(graph, mode, overlap);
+  source regclass := behavpred_internal.relation_named(g.interactions);
   function text;
   relation regclass;
   relations bigint := 0;
   latest timestamptz;
 BEGIN
-  PERFORM behavpred.drop_capture(graph, mode <> 'none');
+  PERFORM behavpred_internal.drop_capture(graph, mode <> 'none');
   IF mode = 'none' THEN
     RETURN 0;
   END IF;
@@ -2057,16 +2072,16 @@ BEGIN
     SELECT format('%I.%I', n.nspname, g.graph || '_capture') INTO function
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = source;
     EXECUTE format('CREATE FUNCTION %s() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS %L',
-                   function, behavpred.capture_body(g, source, mode));
+                   function, behavpred_internal.capture_body(g, source, mode));
     EXECUTE format('REVOKE EXECUTE ON FUNCTION %s() FROM PUBLIC', function);
     EXECUTE format('ALTER FUNCTION %s() DEPENDS ON EXTENSION behavpred', function);
     EXECUTE format('COMMENT ON FUNCTION %s() IS %L', function, format('Queues the changes of graph "%s"', graph));
-    FOR relation IN SELECT * FROM behavpred.capture_relations(source, mode) LOOP
-      PERFORM behavpred.capture_attach(g, relation, mode, function::regproc);
+    FOR relation IN SELECT * FROM behavpred_internal.capture_relations(source, mode) LOOP
+      PERFORM behavpred_internal.capture_attach(g, relation, mode, function::regproc);
       relations := relations + 1;
     END LOOP;
     IF mode = 'statement' AND EXISTS (SELECT FROM pg_subscription_rel s
-                                      WHERE s.srrelid IN (SELECT * FROM behavpred.capture_relations(source, mode))) THEN
+                                      WHERE s.srrelid IN (SELECT * FROM behavpred_internal.capture_relations(source, mode))) THEN
       RAISE WARNING USING message = format('rows that replication brings into %s are not captured', source),
         detail = 'A subscription applies them row by row, and triggers for statements do not fire.',
         hint = format('SELECT behavpred.capture_changes(%L, ''row'');', graph);
@@ -2086,27 +2101,27 @@ Result: the number of relations that have triggers. What changed before is not c
 REVOKE EXECUTE ON FUNCTION capture_changes(text, text, interval) FROM PUBLIC;
 
 -- Partitions and heirs that came after capture_changes().
-CREATE FUNCTION uncaptured_relations(graph text) RETURNS regclass[]
+CREATE FUNCTION behavpred_internal.uncaptured_relations(graph text) RETURNS regclass[]
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
   SELECT coalesce(array_agg(r.relation), '{}')
   FROM behavpred.registered_graph g
   JOIN behavpred.change_capture c ON c.graph = g.graph AND c.owner = g.owner AND c.mode <> 'time'
-  CROSS JOIN LATERAL behavpred.capture_relations(behavpred.relation_named(g.interactions), c.mode) r (relation)
+  CROSS JOIN LATERAL behavpred_internal.capture_relations(behavpred_internal.relation_named(g.interactions), c.mode) r (relation)
   WHERE g.graph = $1 AND NOT EXISTS (
     SELECT FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
     WHERE t.tgrelid = r.relation AND p.proname = g.graph || '_capture' AND t.tgenabled IN ('A', 'O')
       AND (t.tgtype & 1 = 1) = (c.mode = 'row'))
 $$;
 
-COMMENT ON FUNCTION uncaptured_relations(text) IS
+COMMENT ON FUNCTION behavpred_internal.uncaptured_relations(text) IS
 'For the view freshness: tables of a captured graph whose rows the triggers miss';
 
 CREATE VIEW freshness AS
 SELECT g.graph, g.owner, coalesce(c.mode, 'none') AS capture, c.captured_since, c.watermark,
        q.oldest, q.entries, q.users, q.objects, q.everything,
-       uncaptured_relations(g.graph) AS uncaptured, r.finished_at AS trained_at
+       behavpred_internal.uncaptured_relations(g.graph) AS uncaptured, r.finished_at AS trained_at
 FROM registered_graph g
 LEFT JOIN change_capture c ON c.graph = g.graph AND c.owner = g.owner
 LEFT JOIN training_run r ON r.run_id = g.trained_run
@@ -2116,7 +2131,7 @@ CROSS JOIN LATERAL (
          (SELECT count(DISTINCT k) FROM changed_nodes m CROSS JOIN LATERAL unnest(m.objects) k WHERE m.graph = g.graph AND m.owner = g.owner) AS objects,
          coalesce(bool_or(n.users IS NULL AND n.objects IS NULL), false) AS everything
   FROM changed_nodes n WHERE n.graph = g.graph AND n.owner = g.owner) q
-WHERE sees_target(g.owner, g.graph, NULL, 3);
+WHERE behavpred_internal.sees_target(g.owner, g.graph, NULL, 3);
 
 COMMENT ON VIEW freshness IS
 'How fresh the vectors of your graphs are: how changes are captured and since when, up to which time mode time has looked; the queue: its oldest entry, distinct users and objects, everything when the table was truncated; uncaptured: tables whose rows the triggers miss (call capture_changes() again); the last training';
@@ -2153,16 +2168,16 @@ REVOKE EXECUTE ON FUNCTION
   train_graph(text, regclass, int, int, int, int, int, int, float8, int, float8, int, float8, bigint, int, jsonb)
 FROM PUBLIC;
 
-CREATE FUNCTION student_sums_add(sums bytea, plan bytea, embedding real[], label float8, soft_label float8, weight float8)
+CREATE FUNCTION behavpred_internal.student_sums_add(sums bytea, plan bytea, embedding real[], label float8, soft_label float8, weight float8)
 RETURNS bytea AS 'MODULE_PATHNAME', 'behavpred_student_sums_add' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-CREATE FUNCTION student_sums_merge(sums bytea, other bytea) RETURNS bytea
+CREATE FUNCTION behavpred_internal.student_sums_merge(sums bytea, other bytea) RETURNS bytea
 AS 'MODULE_PATHNAME', 'behavpred_student_sums_merge' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-CREATE AGGREGATE student_sums(plan bytea, embedding real[], label float8, soft_label float8, weight float8) (
-  SFUNC = student_sums_add, STYPE = bytea, SSPACE = 20000, COMBINEFUNC = student_sums_merge, PARALLEL = SAFE);
+CREATE AGGREGATE behavpred_internal.student_sums(plan bytea, embedding real[], label float8, soft_label float8, weight float8) (
+  SFUNC = behavpred_internal.student_sums_add, STYPE = bytea, SSPACE = 20000, COMBINEFUNC = behavpred_internal.student_sums_merge, PARALLEL = SAFE);
 
-COMMENT ON FUNCTION student_sums_add(bytea, bytea, real[], float8, float8, float8) IS 'One sample more; a part of student_sums()';
-COMMENT ON FUNCTION student_sums_merge(bytea, bytea) IS 'The sums of two sets of samples; a part of student_sums()';
-COMMENT ON AGGREGATE student_sums(bytea, real[], float8, float8, float8) IS
+COMMENT ON FUNCTION behavpred_internal.student_sums_add(bytea, bytea, real[], float8, float8, float8) IS 'One sample more; a part of student_sums()';
+COMMENT ON FUNCTION behavpred_internal.student_sums_merge(bytea, bytea) IS 'The sums of two sets of samples; a part of student_sums()';
+COMMENT ON AGGREGATE behavpred_internal.student_sums(bytea, real[], float8, float8, float8) IS
 'What one step of train_student() needs of the samples: loss, gradient and Hessian at the parameters of the plan. Its state passes between parallel workers and servers';
 
 CREATE FUNCTION train_student(
@@ -2308,11 +2323,11 @@ BEGIN
     user_id bigint PRIMARY KEY, first_factor int NOT NULL, second_factor int NOT NULL,
     share float8 NOT NULL, events int NOT NULL, held_out boolean NOT NULL);
   INSERT INTO user_truth
-  SELECT u, f, 1 + (f + floor(behavpred.demo_uniform(seed, 2, u) * (factors - 1))::int) % factors,
-         0.5 + 0.45 * behavpred.demo_uniform(seed, 3, u),
-         floor(events_per_user * least(10, 0.5 / sqrt(1 - behavpred.demo_uniform(seed, 4, u))))::int,
-         behavpred.demo_uniform(seed, 5, u) < 0.5
-  FROM (SELECT u, 1 + floor(behavpred.demo_uniform(seed, 1, u) * factors)::int AS f
+  SELECT u, f, 1 + (f + floor(behavpred_internal.demo_uniform(seed, 2, u) * (factors - 1))::int) % factors,
+         0.5 + 0.45 * behavpred_internal.demo_uniform(seed, 3, u),
+         floor(events_per_user * least(10, 0.5 / sqrt(1 - behavpred_internal.demo_uniform(seed, 4, u))))::int,
+         behavpred_internal.demo_uniform(seed, 5, u) < 0.5
+  FROM (SELECT u, 1 + floor(behavpred_internal.demo_uniform(seed, 1, u) * factors)::int AS f
         FROM generate_series(1, users) AS u) AS drawn;
 
   -- Age, country and plan tell something of the first factor; newsletter and days nothing.
@@ -2320,14 +2335,14 @@ BEGIN
     user_id bigint PRIMARY KEY, age int, country text, plan text, newsletter boolean, days_since_signup int);
   INSERT INTO users
   SELECT user_id,
-         CASE WHEN behavpred.demo_uniform(seed, 6, user_id) > 0.1 THEN
-           floor(18 + 40.0 * (first_factor - 1) / factors + 25 * behavpred.demo_uniform(seed, 7, user_id))::int END,
-         countries[1 + CASE WHEN behavpred.demo_uniform(seed, 8, user_id) < 0.4 THEN first_factor
-                       ELSE floor(6 * behavpred.demo_uniform(seed, 9, user_id))::int END % 6],
-         plans[1 + CASE WHEN behavpred.demo_uniform(seed, 10, user_id) < 0.3 THEN first_factor
-                   ELSE floor(3 * behavpred.demo_uniform(seed, 11, user_id))::int END % 3],
-         behavpred.demo_uniform(seed, 12, user_id) < 0.3,
-         floor(1500 * behavpred.demo_uniform(seed, 13, user_id))::int
+         CASE WHEN behavpred_internal.demo_uniform(seed, 6, user_id) > 0.1 THEN
+           floor(18 + 40.0 * (first_factor - 1) / factors + 25 * behavpred_internal.demo_uniform(seed, 7, user_id))::int END,
+         countries[1 + CASE WHEN behavpred_internal.demo_uniform(seed, 8, user_id) < 0.4 THEN first_factor
+                       ELSE floor(6 * behavpred_internal.demo_uniform(seed, 9, user_id))::int END % 6],
+         plans[1 + CASE WHEN behavpred_internal.demo_uniform(seed, 10, user_id) < 0.3 THEN first_factor
+                   ELSE floor(3 * behavpred_internal.demo_uniform(seed, 11, user_id))::int END % 3],
+         behavpred_internal.demo_uniform(seed, 12, user_id) < 0.3,
+         floor(1500 * behavpred_internal.demo_uniform(seed, 13, user_id))::int
   FROM user_truth;
 
   -- Each object belongs to a factor, a quarter of them to a second one as well. Its place
@@ -2335,10 +2350,10 @@ BEGIN
   CREATE TABLE object_truth (
     object_id bigint NOT NULL, factor int NOT NULL, place int NOT NULL, PRIMARY KEY (factor, place));
   INSERT INTO object_truth
-  SELECT o, f, row_number() OVER (PARTITION BY f ORDER BY behavpred.demo_uniform(seed, 14, o * 64 + f))
+  SELECT o, f, row_number() OVER (PARTITION BY f ORDER BY behavpred_internal.demo_uniform(seed, 14, o * 64 + f))
   FROM generate_series(1, objects) AS o,
-       LATERAL (SELECT 1 + (o + i * (1 + floor(behavpred.demo_uniform(seed, 15, o) * (factors - 1))::int))::int % factors
-                FROM generate_series(0, CASE WHEN factors > 1 AND behavpred.demo_uniform(seed, 16, o) < 0.25 THEN 1 ELSE 0 END) AS i) AS member(f);
+       LATERAL (SELECT 1 + (o + i * (1 + floor(behavpred_internal.demo_uniform(seed, 15, o) * (factors - 1))::int))::int % factors
+                FROM generate_series(0, CASE WHEN factors > 1 AND behavpred_internal.demo_uniform(seed, 16, o) < 0.25 THEN 1 ELSE 0 END) AS i) AS member(f);
 
   CREATE TABLE target_truth (target bigint PRIMARY KEY, factor int NOT NULL);
   INSERT INTO target_truth SELECT objects + t, 1 + (t - 1) % factors FROM generate_series(1, targets) AS t;
@@ -2346,9 +2361,9 @@ BEGIN
   CREATE TABLE objects (object_id bigint PRIMARY KEY, category text NOT NULL, price float8 NOT NULL);
   INSERT INTO objects
   SELECT object_id,
-         'category ' || CASE WHEN behavpred.demo_uniform(seed, 17, object_id) < 0.6 THEN min(factor)
-                        ELSE 1 + floor(factors * behavpred.demo_uniform(seed, 18, object_id))::int END,
-         round((5 * exp(3 * behavpred.demo_uniform(seed, 19, object_id)))::numeric, 2)
+         'category ' || CASE WHEN behavpred_internal.demo_uniform(seed, 17, object_id) < 0.6 THEN min(factor)
+                        ELSE 1 + floor(factors * behavpred_internal.demo_uniform(seed, 18, object_id))::int END,
+         round((5 * exp(3 * behavpred_internal.demo_uniform(seed, 19, object_id)))::numeric, 2)
   FROM object_truth GROUP BY object_id
   UNION ALL SELECT target, 'campaign', 0 FROM target_truth;
 
@@ -2361,18 +2376,18 @@ BEGIN
     SELECT row_number() OVER (ORDER BY user_id, i) AS event_id, user_id, first_factor, second_factor, share
     FROM user_truth, generate_series(1, events) AS i
   ), caused AS (
-    SELECT event_id, user_id, behavpred.demo_uniform(seed, 20, event_id) < 0.25 AS chance,
-           CASE WHEN behavpred.demo_uniform(seed, 20, event_id) < 0.25 THEN 1 + floor(behavpred.demo_uniform(seed, 21, event_id) * factors)::int
-                WHEN behavpred.demo_uniform(seed, 22, event_id) < share THEN first_factor
-                WHEN behavpred.demo_uniform(seed, 22, event_id) < share + 0.7 * (1 - share) THEN second_factor
-                ELSE 1 + floor(behavpred.demo_uniform(seed, 21, event_id) * factors)::int END AS factor
+    SELECT event_id, user_id, behavpred_internal.demo_uniform(seed, 20, event_id) < 0.25 AS chance,
+           CASE WHEN behavpred_internal.demo_uniform(seed, 20, event_id) < 0.25 THEN 1 + floor(behavpred_internal.demo_uniform(seed, 21, event_id) * factors)::int
+                WHEN behavpred_internal.demo_uniform(seed, 22, event_id) < share THEN first_factor
+                WHEN behavpred_internal.demo_uniform(seed, 22, event_id) < share + 0.7 * (1 - share) THEN second_factor
+                ELSE 1 + floor(behavpred_internal.demo_uniform(seed, 21, event_id) * factors)::int END AS factor
     FROM drawn
   ), length AS (
     SELECT factor, count(*)::float8 AS n FROM object_truth GROUP BY factor
   )
   SELECT event_id, user_id, object_id, CASE WHEN NOT chance THEN factor END
   FROM caused JOIN length USING (factor) JOIN object_truth USING (factor)
-  WHERE place = floor(power(1 + behavpred.demo_uniform(seed, 23, event_id) * (power(n + 1, 0.2) - 1), 5))::int;
+  WHERE place = floor(power(1 + behavpred_internal.demo_uniform(seed, 23, event_id) * (power(n + 1, 0.2) - 1), 5))::int;
 
   -- What each user would do to each target: probability ~ (part of the target's factor in
   -- his mixture)^2, on average target_rate. What the held-out half did lies in the future.
@@ -2390,7 +2405,7 @@ BEGIN
            least(0.95, target_rate * affinity / avg(affinity) OVER (PARTITION BY target)) AS probability
     FROM mixed
   )
-  SELECT target, user_id, probability, behavpred.demo_uniform(seed, 24, target * users + user_id) < probability, held_out
+  SELECT target, user_id, probability, behavpred_internal.demo_uniform(seed, 24, target * users + user_id) < probability, held_out
   FROM scaled;
 
   INSERT INTO event_truth
@@ -2404,10 +2419,10 @@ BEGIN
   INSERT INTO events
   SELECT event_id, user_id, object_id,
          CASE WHEN factor IS NULL THEN 'impression'
-              WHEN object_id > objects OR behavpred.demo_uniform(seed, 25, event_id) < 0.3 THEN 'purchase'
+              WHEN object_id > objects OR behavpred_internal.demo_uniform(seed, 25, event_id) < 0.3 THEN 'purchase'
               ELSE 'click' END,
-         -ln(1 - behavpred.demo_uniform(seed, 26, event_id)) * CASE WHEN factor IS NULL THEN 3 ELSE 60 END,
-         timestamptz '2026-01-01 00:00+00' + interval '90 days' * behavpred.demo_uniform(seed, 27, event_id)
+         -ln(1 - behavpred_internal.demo_uniform(seed, 26, event_id)) * CASE WHEN factor IS NULL THEN 3 ELSE 60 END,
+         timestamptz '2026-01-01 00:00+00' + interval '90 days' * behavpred_internal.demo_uniform(seed, 27, event_id)
   FROM event_truth ORDER BY event_id;
 
   CREATE TABLE future (
@@ -2415,7 +2430,7 @@ BEGIN
     PRIMARY KEY (object_id, user_id));
   INSERT INTO future
   SELECT user_id, target, 'purchase',
-         timestamptz '2026-04-01 00:00+00' + interval '7 days' * behavpred.demo_uniform(seed, 28, target * users + user_id)
+         timestamptz '2026-04-01 00:00+00' + interval '7 days' * behavpred_internal.demo_uniform(seed, 28, target * users + user_id)
   FROM target_user_truth WHERE happened AND held_out;
 
   FOR relation, what IN VALUES
@@ -2443,7 +2458,7 @@ $$;
 -- facts, rendered as JSON, Markdown, and (report.sql) HTML.
 -- ---------------------------------------------------------------------------
 
-CREATE FUNCTION card_number(number float8) RETURNS text
+CREATE FUNCTION behavpred_internal.card_number(number float8) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -2452,11 +2467,11 @@ AS $$
     WHEN abs(number) >= 1000 THEN to_char(number, 'FM999,999,999,999,990')
     ELSE trim_scale(round(number::numeric, 2 - floor(log(abs(number)::numeric))::int))::text END
 $$;
-COMMENT ON FUNCTION card_number(float8) IS 'For model cards and reports: a number with three digits, larger ones in groups of thousands';
+COMMENT ON FUNCTION behavpred_internal.card_number(float8) IS 'For model cards and reports: a number with three digits, larger ones in groups of thousands';
 
 -- The version that is asked for, else the deployed one, else the latest; complains when
 -- there is none that the caller may read.
-CREATE FUNCTION card_version(target text, version int) RETURNS int
+CREATE FUNCTION behavpred_internal.card_version(target text, version int) RETURNS int
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -2472,7 +2487,7 @@ BEGIN
   END IF;
   SELECT max(m.version) INTO chosen FROM behavpred.models m
   WHERE m.target = $1 AND m.version = coalesce($2, known.deployed_version, m.version);
-  IF chosen IS NULL AND known.owner <> current_user AND NOT behavpred.sees_target(known.owner, known.graph, $1, 2) THEN
+  IF chosen IS NULL AND known.owner <> current_user AND NOT behavpred_internal.sees_target(known.owner, known.graph, $1, 2) THEN
     RAISE EXCEPTION USING errcode = 'insufficient_privilege',
       message = format('permission denied to read the models of target "%s"', $1),
       detail = format('It belongs to "%s", who has not granted you read.', known.owner),
@@ -2486,11 +2501,11 @@ BEGIN
   RETURN chosen;
 END
 $$;
-COMMENT ON FUNCTION card_version(text, int) IS 'For model_card() and report_html(): the version that is meant';
+COMMENT ON FUNCTION behavpred_internal.card_version(text, int) IS 'For model_card() and report_html(): the version that is meant';
 
 -- First and last interaction up to the training, as the source is now. Sources may be views
 -- that hold their author's functions, so they are read for their owner alone.
-CREATE FUNCTION card_period(graph behavpred.registered_graph, until timestamptz, OUT first text, OUT last text)
+CREATE FUNCTION behavpred_internal.card_period(graph behavpred.registered_graph, until timestamptz, OUT first text, OUT last text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -2506,10 +2521,10 @@ EXCEPTION WHEN insufficient_privilege OR undefined_table OR undefined_column THE
   RETURN;
 END
 $$;
-COMMENT ON FUNCTION card_period(behavpred.registered_graph, timestamptz) IS
+COMMENT ON FUNCTION behavpred_internal.card_period(behavpred.registered_graph, timestamptz) IS
 'For model_card(): first and last interaction that a training at this time could see; NULL without a time column, or when the caller is not the owner';
 
-CREATE FUNCTION card_data(graph text, graph_run bigint, metrics jsonb) RETURNS json
+CREATE FUNCTION behavpred_internal.card_data(graph text, graph_run bigint, metrics jsonb) RETURNS json
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -2521,12 +2536,12 @@ AS $$
     'row_security', g.row_security, 'graph_read_as', r.result ->> 'read_as', 'target_read_as', metrics ->> 'read_as')
   FROM behavpred.registered_graph g
   LEFT JOIN behavpred.runs r ON r.run_id = $2
-  CROSS JOIN LATERAL behavpred.card_period(g, r.started_at) p
+  CROSS JOIN LATERAL behavpred_internal.card_period(g, r.started_at) p
   WHERE g.graph = $1
 $$;
-COMMENT ON FUNCTION card_data(text, bigint, jsonb) IS 'For model_card(): sources, sizes, period, and who read them under which row security';
+COMMENT ON FUNCTION behavpred_internal.card_data(text, bigint, jsonb) IS 'For model_card(): sources, sizes, period, and who read them under which row security';
 
-CREATE FUNCTION card_training(run_id bigint) RETURNS json
+CREATE FUNCTION behavpred_internal.card_training(run_id bigint) RETURNS json
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -2534,11 +2549,11 @@ AS $$
                            'seed', r.seed, 'threads', r.threads, 'options', r.options)
   FROM behavpred.runs r WHERE r.run_id = $1
 $$;
-COMMENT ON FUNCTION card_training(bigint) IS 'For model_card(): who trained, when, with which seed and options';
+COMMENT ON FUNCTION behavpred_internal.card_training(bigint) IS 'For model_card(): who trained, when, with which seed and options';
 
 -- An imported model, or one of an earlier version, has no test part here: its figures are
 -- those that came with it.
-CREATE FUNCTION card_metrics(target text, version int) RETURNS json
+CREATE FUNCTION behavpred_internal.card_metrics(target text, version int) RETURNS json
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -2555,9 +2570,9 @@ EXCEPTION WHEN object_not_in_prerequisite_state THEN
     FROM behavpred.metrics m WHERE m.target = $1 AND m.version = $2);
 END
 $$;
-COMMENT ON FUNCTION card_metrics(text, int) IS 'For model_card(): evaluate() of a version; the figures that came with it, when no test part was kept';
+COMMENT ON FUNCTION behavpred_internal.card_metrics(text, int) IS 'For model_card(): evaluate() of a version; the figures that came with it, when no test part was kept';
 
-CREATE FUNCTION card_calibration(target text, version int, options jsonb) RETURNS json
+CREATE FUNCTION behavpred_internal.card_calibration(target text, version int, options jsonb) RETURNS json
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -2571,11 +2586,11 @@ EXCEPTION WHEN object_not_in_prerequisite_state THEN
   RETURN json_build_object('method', options -> 'calibration', 'bins', '[]'::json);
 END
 $$;
-COMMENT ON FUNCTION card_calibration(text, int, jsonb) IS 'For model_card(): method and reliability curve';
+COMMENT ON FUNCTION behavpred_internal.card_calibration(text, int, jsonb) IS 'For model_card(): method and reliability curve';
 
 -- What a reader has to know before he relies on it; the first lines are those that the
 -- figures of this very model give rise to.
-CREATE FUNCTION card_limits(model behavpred.models, known behavpred.targets, graph behavpred.registered_graph, evaluated json) RETURNS text[]
+CREATE FUNCTION behavpred_internal.card_limits(model behavpred.models, known behavpred.targets, graph behavpred.registered_graph, evaluated json) RETURNS text[]
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -2585,9 +2600,9 @@ AS $$
     (1, NOT model.usable, 'The graph has been trained again since: this version is not used for predictions any more.'),
     (2, model.metrics ->> 'test_basis' = 'in_graph', 'The vectors were trained on the very interactions to be predicted, so these figures are too good. Train the graph again, now that the target is known.'),
     (3, auc.popularity IS NULL, 'No test part was kept here, as of a model that was imported: its figures are those that came with it, and curves cannot be drawn.'),
-    (3, auc.positives < 100, format('Only %s positive users measured it; the AUC is known to within %s.', auc.positives, behavpred.card_number((auc.high - auc.low) / 2))),
-    (4, auc.popularity >= auc.low, format('The number of interactions alone reaches an AUC of %s, no worse than this model within its interval.', behavpred.card_number(auc.popularity))),
-    (5, (model.metrics ->> 'teacher_auc')::float8 > auc.value, format('The teacher, from which this model learns, ranks the same users better (AUC %s).', behavpred.card_number((model.metrics ->> 'teacher_auc')::float8))),
+    (3, auc.positives < 100, format('Only %s positive users measured it; the AUC is known to within %s.', auc.positives, behavpred_internal.card_number((auc.high - auc.low) / 2))),
+    (4, auc.popularity >= auc.low, format('The number of interactions alone reaches an AUC of %s, no worse than this model within its interval.', behavpred_internal.card_number(auc.popularity))),
+    (5, (model.metrics ->> 'teacher_auc')::float8 > auc.value, format('The teacher, from which this model learns, ranks the same users better (AUC %s).', behavpred_internal.card_number((model.metrics ->> 'teacher_auc')::float8))),
     (6, known.seeds IS NOT NULL, 'Positives include a list of seeds: the probability is that of being one of them, not of acting.'),
     (7, graph.row_security = 'apply', 'Policies of row security thinned the sources: it knows what the roles above may see, and nothing else.'),
     (8, graph.user_features IS NOT NULL OR graph.users IS NOT NULL, 'Features of users went into the vectors; whether they may decide such a question is for you to judge.'),
@@ -2597,14 +2612,14 @@ AS $$
   ) AS l (place, holds, line)
   WHERE auc.metric = 'auc' AND l.holds
 $$;
-COMMENT ON FUNCTION card_limits(behavpred.models, behavpred.targets, behavpred.registered_graph, json) IS 'For model_card(): what the model cannot do, and what its figures warn of';
+COMMENT ON FUNCTION behavpred_internal.card_limits(behavpred.models, behavpred.targets, behavpred.registered_graph, json) IS 'For model_card(): what the model cannot do, and what its figures warn of';
 
-CREATE FUNCTION card_facts(target text, version int) RETURNS json
+CREATE FUNCTION behavpred_internal.card_facts(target text, version int) RETURNS json
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  chosen int := behavpred.card_version(target, version);
+  chosen int := behavpred_internal.card_version(target, version);
   known behavpred.targets;
   model behavpred.models;
   graph behavpred.registered_graph;
@@ -2617,59 +2632,59 @@ BEGIN
   SELECT * INTO graph FROM behavpred.registered_graph g WHERE g.graph = known.graph;
   SELECT r.options INTO options FROM behavpred.runs r WHERE r.run_id = model.run_id;
   SELECT t.graph_run INTO graph_run FROM behavpred.trained_model t WHERE t.target = $1 AND t.version = chosen;
-  evaluated := behavpred.card_metrics($1, chosen);
+  evaluated := behavpred_internal.card_metrics($1, chosen);
   RETURN json_build_object(
     'model', json_build_object('target', $1, 'version', chosen, 'deployed', model.deployed, 'deployed_at', model.deployed_at,
       'trained_at', model.trained_at, 'owner', model.owner, 'graph', known.graph, 'objects', known.objects, 'seeds', known.seeds,
       'candidates', known.candidates, 'negatives', known.negatives, 'horizon', known.horizon, 'software', 'behavpred ' || behavpred.version()),
-    'data', behavpred.card_data(known.graph, graph_run, model.metrics),
+    'data', behavpred_internal.card_data(known.graph, graph_run, model.metrics),
     'sample', json_build_object('positives', model.metrics -> 'n_positive', 'negatives', model.metrics -> 'n_negative',
       'candidates', model.metrics -> 'candidates', 'base_rate', model.metrics -> 'base_rate',
       'test_positives', model.metrics -> 'test_positives', 'test_negatives', model.metrics -> 'test_negatives',
       'test_basis', model.metrics -> 'test_basis', 'teacher', model.metrics -> 'teacher', 'teacher_auc', model.metrics -> 'teacher_auc'),
-    'graph_training', coalesce(behavpred.card_training(graph_run), json_build_object('run_id', graph_run, 'shown_to', 'readers of the graph')),
-    'target_training', behavpred.card_training(model.run_id),
+    'graph_training', coalesce(behavpred_internal.card_training(graph_run), json_build_object('run_id', graph_run, 'shown_to', 'readers of the graph')),
+    'target_training', behavpred_internal.card_training(model.run_id),
     'metrics', evaluated,
-    'calibration', behavpred.card_calibration($1, chosen, options),
-    'limits', to_json(behavpred.card_limits(model, known, graph, evaluated)));
+    'calibration', behavpred_internal.card_calibration($1, chosen, options),
+    'limits', to_json(behavpred_internal.card_limits(model, known, graph, evaluated)));
 END
 $$;
-COMMENT ON FUNCTION card_facts(text, int) IS 'For model_card() and report_html(): all that they tell of a version of a model';
+COMMENT ON FUNCTION behavpred_internal.card_facts(text, int) IS 'For model_card() and report_html(): all that they tell of a version of a model';
 
 -- A JSON value as a reader wants it.
-CREATE FUNCTION card_text(value json) RETURNS text
+CREATE FUNCTION behavpred_internal.card_text(value json) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
   SELECT CASE json_typeof(value)
     WHEN 'null' THEN 'none'
-    WHEN 'number' THEN CASE WHEN value #>> '{}' ~ '^-?[0-9]{1,15}$' THEN value #>> '{}' ELSE behavpred.card_number((value #>> '{}')::float8) END
+    WHEN 'number' THEN CASE WHEN value #>> '{}' ~ '^-?[0-9]{1,15}$' THEN value #>> '{}' ELSE behavpred_internal.card_number((value #>> '{}')::float8) END
     WHEN 'boolean' THEN CASE value #>> '{}' WHEN 'true' THEN 'yes' ELSE 'no' END
-    WHEN 'array' THEN (SELECT string_agg(behavpred.card_text(e), ', ') FROM json_array_elements(value) e)
-    WHEN 'object' THEN (SELECT string_agg(key || ' ' || behavpred.card_text(o.value), ', ') FROM json_each(value) o)
+    WHEN 'array' THEN (SELECT string_agg(behavpred_internal.card_text(e), ', ') FROM json_array_elements(value) e)
+    WHEN 'object' THEN (SELECT string_agg(key || ' ' || behavpred_internal.card_text(o.value), ', ') FROM json_each(value) o)
     ELSE regexp_replace(value #>> '{}', '^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d):[0-9.:+-]+$', '\1 \2') END
 $$;
-COMMENT ON FUNCTION card_text(json) IS 'For model cards: a value in words, numbers with three digits, times to the minute';
+COMMENT ON FUNCTION behavpred_internal.card_text(json) IS 'For model cards: a value in words, numbers with three digits, times to the minute';
 
 -- Names come from users: nothing in them may end a cell or begin a tag.
-CREATE FUNCTION card_cell(value json) RETURNS text
+CREATE FUNCTION behavpred_internal.card_cell(value json) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-  SELECT coalesce(regexp_replace(regexp_replace(behavpred.card_text(value), '[[:cntrl:]]+', ' ', 'g'), '([\\`*\[\]<>|~]|(?<![[:alnum:]])_|_(?![[:alnum:]]))', '\\\1', 'g'), 'none')
+  SELECT coalesce(regexp_replace(regexp_replace(behavpred_internal.card_text(value), '[[:cntrl:]]+', ' ', 'g'), '([\\`*\[\]<>|~]|(?<![[:alnum:]])_|_(?![[:alnum:]]))', '\\\1', 'g'), 'none')
 $$;
-COMMENT ON FUNCTION card_cell(json) IS 'For model cards: a value as the cell of a Markdown table';
+COMMENT ON FUNCTION behavpred_internal.card_cell(json) IS 'For model cards: a value as the cell of a Markdown table';
 
-CREATE FUNCTION card_table(facts json) RETURNS text
+CREATE FUNCTION behavpred_internal.card_table(facts json) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-  SELECT E'| | |\n|---|---|\n' || string_agg(format(E'| %s | %s |\n', replace(f.key, '_', ' '), behavpred.card_cell(f.value)), '' ORDER BY f.place)
+  SELECT E'| | |\n|---|---|\n' || string_agg(format(E'| %s | %s |\n', replace(f.key, '_', ' '), behavpred_internal.card_cell(f.value)), '' ORDER BY f.place)
   FROM json_each(facts) WITH ORDINALITY AS f (key, value, place)
 $$;
-COMMENT ON FUNCTION card_table(json) IS 'For model cards: an object as a Markdown table of two columns';
+COMMENT ON FUNCTION behavpred_internal.card_table(json) IS 'For model cards: an object as a Markdown table of two columns';
 
-CREATE FUNCTION card_records(records json) RETURNS text
+CREATE FUNCTION behavpred_internal.card_records(records json) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -2677,29 +2692,29 @@ AS $$
   FROM json_array_elements(records) WITH ORDINALITY AS r (record, place),
     LATERAL (SELECT '| ' || string_agg(replace(key, '_', ' '), ' | ') || E' |\n' AS head, repeat('|---', count(*)::int) || E'|\n' AS rule
              FROM json_object_keys(r.record) AS key) AS h,
-    LATERAL (SELECT '| ' || string_agg(CASE json_typeof(f.value) WHEN 'null' THEN '' ELSE behavpred.card_cell(f.value) END, ' | ' ORDER BY f.place) || E' |\n' AS line
+    LATERAL (SELECT '| ' || string_agg(CASE json_typeof(f.value) WHEN 'null' THEN '' ELSE behavpred_internal.card_cell(f.value) END, ' | ' ORDER BY f.place) || E' |\n' AS line
              FROM json_each(r.record) WITH ORDINALITY AS f (key, value, place)) AS c
 $$;
-COMMENT ON FUNCTION card_records(json) IS 'For model cards: an array of objects as a Markdown table';
+COMMENT ON FUNCTION behavpred_internal.card_records(json) IS 'For model cards: an array of objects as a Markdown table';
 
-CREATE FUNCTION card_markdown(facts json) RETURNS text
+CREATE FUNCTION behavpred_internal.card_markdown(facts json) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
   SELECT concat_ws(E'\n',
-    format(E'# Model card: %s, version %s\n', behavpred.card_cell(facts #> '{model,target}'), facts #>> '{model,version}'),
-    behavpred.card_table(facts -> 'model'),
-    E'## Data\n', behavpred.card_table(facts -> 'data'),
-    E'## Sample\n', behavpred.card_table(facts -> 'sample'),
-    E'## Training of the graph\n', behavpred.card_table(facts -> 'graph_training'),
-    E'## Training of the target\n', behavpred.card_table(facts -> 'target_training'),
+    format(E'# Model card: %s, version %s\n', behavpred_internal.card_cell(facts #> '{model,target}'), facts #>> '{model,version}'),
+    behavpred_internal.card_table(facts -> 'model'),
+    E'## Data\n', behavpred_internal.card_table(facts -> 'data'),
+    E'## Sample\n', behavpred_internal.card_table(facts -> 'sample'),
+    E'## Training of the graph\n', behavpred_internal.card_table(facts -> 'graph_training'),
+    E'## Training of the target\n', behavpred_internal.card_table(facts -> 'target_training'),
     E'## Quality\n', E'Low to high is the 95 % interval; popularity ranks users by their number of interactions, prior gives everybody the base rate.\n',
-    behavpred.card_records(facts -> 'metrics'),
-    E'## Calibration\n', format(E'Method: %s.\n', behavpred.card_cell(facts #> '{calibration,method}')), behavpred.card_records(facts #> '{calibration,bins}'),
-    E'## Limits\n', (SELECT string_agg('- ' || behavpred.card_cell(to_json(line)) || E'\n', '' ORDER BY place)
+    behavpred_internal.card_records(facts -> 'metrics'),
+    E'## Calibration\n', format(E'Method: %s.\n', behavpred_internal.card_cell(facts #> '{calibration,method}')), behavpred_internal.card_records(facts #> '{calibration,bins}'),
+    E'## Limits\n', (SELECT string_agg('- ' || behavpred_internal.card_cell(to_json(line)) || E'\n', '' ORDER BY place)
                      FROM json_array_elements_text(facts -> 'limits') WITH ORDINALITY AS l (line, place)))
 $$;
-COMMENT ON FUNCTION card_markdown(json) IS 'For model_card(): the facts as Markdown';
+COMMENT ON FUNCTION behavpred_internal.card_markdown(json) IS 'For model_card(): the facts as Markdown';
 
 CREATE FUNCTION model_card(target text, format text DEFAULT 'markdown', version int DEFAULT NULL) RETURNS text
 LANGUAGE plpgsql STABLE
@@ -2712,8 +2727,8 @@ BEGIN
       detail = 'It is markdown or json.',
       hint = pg_catalog.format('SELECT behavpred.model_card(%L, format => ''json'');', coalesce(target, 'buys_42'));
   END IF;
-  RETURN CASE format WHEN 'json' THEN behavpred.card_facts(target, version)::text
-                     ELSE behavpred.card_markdown(behavpred.card_facts(target, version)) END;
+  RETURN CASE format WHEN 'json' THEN behavpred_internal.card_facts(target, version)::text
+                     ELSE behavpred_internal.card_markdown(behavpred_internal.card_facts(target, version)) END;
 END
 $$;
 COMMENT ON FUNCTION model_card(text, text, int) IS
@@ -2725,64 +2740,64 @@ COMMENT ON FUNCTION model_card(text, text, int) IS
 -- passes report_escape().
 -- ---------------------------------------------------------------------------
 
-CREATE FUNCTION report_escape(words text) RETURNS text
+CREATE FUNCTION behavpred_internal.report_escape(words text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
   SELECT replace(replace(replace(replace(replace(regexp_replace(words, '[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]', ' ', 'g'),
     '&', '&amp;'), '<', '&lt;'), '>', '&gt;'), '"', '&quot;'), '''', '&#39;')
 $$;
-COMMENT ON FUNCTION report_escape(text) IS 'For report_html(): text that may stand between tags and in attributes';
+COMMENT ON FUNCTION behavpred_internal.report_escape(text) IS 'For report_html(): text that may stand between tags and in attributes';
 
-CREATE FUNCTION report_percent(share float8) RETURNS text
+CREATE FUNCTION behavpred_internal.report_percent(share float8) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
-AS $$ SELECT behavpred.card_number(100 * share) || ' %' $$;
-COMMENT ON FUNCTION report_percent(float8) IS 'For report_html(): a share in percent';
+AS $$ SELECT behavpred_internal.card_number(100 * share) || ' %' $$;
+COMMENT ON FUNCTION behavpred_internal.report_percent(float8) IS 'For report_html(): a share in percent';
 
 -- ---- charts ---------------------------------------------------------------
 
 -- From values to the plot's 310 by 198 units.
-CREATE FUNCTION report_place(frame float8[], x float8, y float8) RETURNS text
+CREATE FUNCTION behavpred_internal.report_place(frame float8[], x float8, y float8) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
   SELECT round((70 + 310 * (x - frame[1]) / nullif(frame[2] - frame[1], 0))::numeric, 1) || ','
       || round((212 - 198 * (y - frame[3]) / nullif(frame[4] - frame[3], 0))::numeric, 1)
 $$;
-COMMENT ON FUNCTION report_place(float8[], float8, float8) IS 'For report_html(): a point of a chart in the units of its drawing';
+COMMENT ON FUNCTION behavpred_internal.report_place(float8[], float8, float8) IS 'For report_html(): a point of a chart in the units of its drawing';
 
-CREATE FUNCTION report_line(frame float8[], x float8[], y float8[], class text) RETURNS text
+CREATE FUNCTION behavpred_internal.report_line(frame float8[], x float8[], y float8[], class text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-  SELECT format('<polyline class="%s" points="%s"/>', class, string_agg(behavpred.report_place(frame, p.x, p.y), ' ' ORDER BY p.place))
+  SELECT format('<polyline class="%s" points="%s"/>', class, string_agg(behavpred_internal.report_place(frame, p.x, p.y), ' ' ORDER BY p.place))
   FROM unnest(x, y) WITH ORDINALITY AS p (x, y, place) WHERE p.x IS NOT NULL AND p.y IS NOT NULL
 $$;
-COMMENT ON FUNCTION report_line(float8[], float8[], float8[], text) IS 'For report_html(): a line through points';
+COMMENT ON FUNCTION behavpred_internal.report_line(float8[], float8[], float8[], text) IS 'For report_html(): a line through points';
 
-CREATE FUNCTION report_dots(frame float8[], x float8[], y float8[]) RETURNS text
+CREATE FUNCTION behavpred_internal.report_dots(frame float8[], x float8[], y float8[]) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
   SELECT string_agg(format('<circle class="dot" r="3.5" cx="%s" cy="%s"/>', split_part(d.place, ',', 1), split_part(d.place, ',', 2)), '')
-  FROM unnest(x, y) AS p (x, y), LATERAL (SELECT behavpred.report_place(frame, p.x, p.y) AS place) AS d
+  FROM unnest(x, y) AS p (x, y), LATERAL (SELECT behavpred_internal.report_place(frame, p.x, p.y) AS place) AS d
 $$;
-COMMENT ON FUNCTION report_dots(float8[], float8[], float8[]) IS 'For report_html(): a dot at each point';
+COMMENT ON FUNCTION behavpred_internal.report_dots(float8[], float8[], float8[]) IS 'For report_html(): a dot at each point';
 
-CREATE FUNCTION report_band(frame float8[], x float8[], low float8[], high float8[], class text) RETURNS text
+CREATE FUNCTION behavpred_internal.report_band(frame float8[], x float8[], low float8[], high float8[], class text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
   SELECT format('<polygon class="%s" points="%s %s"/>', class,
-                string_agg(behavpred.report_place(frame, p.x, least(p.high, frame[4])), ' ' ORDER BY p.place),
-                string_agg(behavpred.report_place(frame, p.x, p.low), ' ' ORDER BY p.place DESC))
+                string_agg(behavpred_internal.report_place(frame, p.x, least(p.high, frame[4])), ' ' ORDER BY p.place),
+                string_agg(behavpred_internal.report_place(frame, p.x, p.low), ' ' ORDER BY p.place DESC))
   FROM unnest(x, low, high) WITH ORDINALITY AS p (x, low, high, place) WHERE p.low IS NOT NULL AND p.high IS NOT NULL
 $$;
-COMMENT ON FUNCTION report_band(float8[], float8[], float8[], float8[], text) IS 'For report_html(): the area between two lines, such as an interval';
+COMMENT ON FUNCTION behavpred_internal.report_band(float8[], float8[], float8[], float8[], text) IS 'For report_html(): the area between two lines, such as an interval';
 
 -- Round numbers within a range, four steps or so.
-CREATE FUNCTION report_ticks(low float8, high float8) RETURNS float8[]
+CREATE FUNCTION behavpred_internal.report_ticks(low float8, high float8) RETURNS float8[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -2792,72 +2807,72 @@ AS $$
         FROM (SELECT (high - low) / 4 AS rough WHERE high > low) AS r) AS s,
     generate_series(ceil(low / step - 1e-9)::bigint, floor(high / step + 1e-9)::bigint) AS tick
 $$;
-COMMENT ON FUNCTION report_ticks(float8, float8) IS 'For report_html(): round numbers for an axis';
+COMMENT ON FUNCTION behavpred_internal.report_ticks(float8, float8) IS 'For report_html(): round numbers for an axis';
 
 -- A chart with axes; marks are drawn already. Positions and labels of the ticks are the
 -- caller's, so that an axis may be logarithmic.
-CREATE FUNCTION report_chart(frame float8[], x_at float8[], x_labels text[], y_at float8[], y_labels text[],
+CREATE FUNCTION behavpred_internal.report_chart(frame float8[], x_at float8[], x_labels text[], y_at float8[], y_labels text[],
                              x_title text, y_title text, marks text, description text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
   SELECT concat(
-    format('<svg viewBox="0 0 400 264" role="img" aria-label="%s"><title>%1$s</title>', behavpred.report_escape(description)),
+    format('<svg viewBox="0 0 400 264" role="img" aria-label="%s"><title>%1$s</title>', behavpred_internal.report_escape(description)),
     (SELECT string_agg(format('<line class="grid" x1="70" x2="380" y1="%1$s" y2="%1$s"/><text class="tick" text-anchor="end" x="64" y="%2$s">%3$s</text>',
-              split_part(t.place, ',', 2), split_part(t.place, ',', 2)::numeric + 4.5, behavpred.report_escape(t.label)), '')
-     FROM (SELECT behavpred.report_place(frame, frame[1], t.y) AS place, t.label FROM unnest(y_at, y_labels) AS t (y, label)) AS t),
+              split_part(t.place, ',', 2), split_part(t.place, ',', 2)::numeric + 4.5, behavpred_internal.report_escape(t.label)), '')
+     FROM (SELECT behavpred_internal.report_place(frame, frame[1], t.y) AS place, t.label FROM unnest(y_at, y_labels) AS t (y, label)) AS t),
     (SELECT string_agg(format('<text class="tick" text-anchor="middle" x="%s" y="230">%s</text>',
-              split_part(t.place, ',', 1), behavpred.report_escape(t.label)), '')
-     FROM (SELECT behavpred.report_place(frame, t.x, frame[3]) AS place, t.label FROM unnest(x_at, x_labels) AS t (x, label)) AS t),
+              split_part(t.place, ',', 1), behavpred_internal.report_escape(t.label)), '')
+     FROM (SELECT behavpred_internal.report_place(frame, t.x, frame[3]) AS place, t.label FROM unnest(x_at, x_labels) AS t (x, label)) AS t),
     '<line class="axis" x1="70" x2="380" y1="212" y2="212"/>', marks,
-    format('<text class="label" text-anchor="middle" x="225" y="253">%s</text>', behavpred.report_escape(x_title)),
-    format('<text class="label" text-anchor="middle" transform="translate(13 113) rotate(-90)">%s</text></svg>', behavpred.report_escape(y_title)))
+    format('<text class="label" text-anchor="middle" x="225" y="253">%s</text>', behavpred_internal.report_escape(x_title)),
+    format('<text class="label" text-anchor="middle" transform="translate(13 113) rotate(-90)">%s</text></svg>', behavpred_internal.report_escape(y_title)))
 $$;
-COMMENT ON FUNCTION report_chart(float8[], float8[], text[], float8[], text[], text, text, text, text) IS 'For report_html(): axes around what is drawn already';
+COMMENT ON FUNCTION behavpred_internal.report_chart(float8[], float8[], text[], float8[], text[], text, text, text, text) IS 'For report_html(): axes around what is drawn already';
 
 -- Both axes from 0 to the same end, in percent, with the diagonal.
-CREATE FUNCTION report_square(top float8, x_title text, y_title text, marks text, description text) RETURNS text
+CREATE FUNCTION behavpred_internal.report_square(top float8, x_title text, y_title text, marks text, description text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-  SELECT behavpred.report_chart(ARRAY[0, top, 0, top], t.at, t.labels, t.at, t.labels, x_title, y_title,
-           behavpred.report_line(ARRAY[0, top, 0, top], ARRAY[0, top], ARRAY[0, top], 'reference') || marks, description)
-  FROM (SELECT array_agg(tick) AS at, array_agg(behavpred.report_percent(tick)) AS labels
-        FROM unnest(behavpred.report_ticks(0, top)) AS tick) AS t
+  SELECT behavpred_internal.report_chart(ARRAY[0, top, 0, top], t.at, t.labels, t.at, t.labels, x_title, y_title,
+           behavpred_internal.report_line(ARRAY[0, top, 0, top], ARRAY[0, top], ARRAY[0, top], 'reference') || marks, description)
+  FROM (SELECT array_agg(tick) AS at, array_agg(behavpred_internal.report_percent(tick)) AS labels
+        FROM unnest(behavpred_internal.report_ticks(0, top)) AS tick) AS t
 $$;
-COMMENT ON FUNCTION report_square(float8, text, text, text, text) IS 'For report_html(): a chart of two shares, with its diagonal';
+COMMENT ON FUNCTION behavpred_internal.report_square(float8, text, text, text, text) IS 'For report_html(): a chart of two shares, with its diagonal';
 
-CREATE FUNCTION report_card(title text, reading text, body text) RETURNS text
+CREATE FUNCTION behavpred_internal.report_card(title text, reading text, body text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
-AS $$ SELECT format(E'<section class="card"><h2>%s</h2><p>%s</p>%s</section>\n', behavpred.report_escape(title), behavpred.report_escape(reading), body) $$;
-COMMENT ON FUNCTION report_card(text, text, text) IS 'For report_html(): a part of the page with a title and a sentence; the body is HTML already';
+AS $$ SELECT format(E'<section class="card"><h2>%s</h2><p>%s</p>%s</section>\n', behavpred_internal.report_escape(title), behavpred_internal.report_escape(reading), body) $$;
+COMMENT ON FUNCTION behavpred_internal.report_card(text, text, text) IS 'For report_html(): a part of the page with a title and a sentence; the body is HTML already';
 
-CREATE FUNCTION report_legend(names text[], classes text[]) RETURNS text
+CREATE FUNCTION behavpred_internal.report_legend(names text[], classes text[]) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-  SELECT '<p class="legend">' || string_agg(format('<span><i class="%s"></i>%s</span>', l.class, behavpred.report_escape(l.name)), ' ' ORDER BY l.place) || '</p>'
+  SELECT '<p class="legend">' || string_agg(format('<span><i class="%s"></i>%s</span>', l.class, behavpred_internal.report_escape(l.name)), ' ' ORDER BY l.place) || '</p>'
   FROM unnest(names, classes) WITH ORDINALITY AS l (name, class, place)
 $$;
-COMMENT ON FUNCTION report_legend(text[], text[]) IS 'For report_html(): which colour is what';
+COMMENT ON FUNCTION behavpred_internal.report_legend(text[], text[]) IS 'For report_html(): which colour is what';
 
-CREATE FUNCTION report_rows(heads text[], cells text[]) RETURNS text
+CREATE FUNCTION behavpred_internal.report_rows(heads text[], cells text[]) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-  SELECT '<div class="wide"><table><thead><tr>' || (SELECT string_agg('<th>' || behavpred.report_escape(h) || '</th>', '' ORDER BY n) FROM unnest(heads) WITH ORDINALITY AS u (h, n))
+  SELECT '<div class="wide"><table><thead><tr>' || (SELECT string_agg('<th>' || behavpred_internal.report_escape(h) || '</th>', '' ORDER BY n) FROM unnest(heads) WITH ORDINALITY AS u (h, n))
     || '</tr></thead><tbody>' || string_agg(CASE WHEN (place - 1) % array_length(heads, 1) = 0 THEN '<tr>' ELSE '' END
-         || '<td>' || coalesce(behavpred.report_escape(cell), '') || '</td>'
+         || '<td>' || coalesce(behavpred_internal.report_escape(cell), '') || '</td>'
          || CASE WHEN place % array_length(heads, 1) = 0 THEN '</tr>' ELSE '' END, '' ORDER BY place) || '</tbody></table></div>'
   FROM unnest(cells) WITH ORDINALITY AS c (cell, place)
 $$;
-COMMENT ON FUNCTION report_rows(text[], text[]) IS 'For report_html(): a table, its cells row by row';
+COMMENT ON FUNCTION behavpred_internal.report_rows(text[], text[]) IS 'For report_html(): a table, its cells row by row';
 
 -- ---- parts of the page ----------------------------------------------------
 
 -- Reading the sources is for those who may; for others the part says why it is empty.
-CREATE FUNCTION report_audience(target text) RETURNS text
+CREATE FUNCTION behavpred_internal.report_audience(target text) RETURNS text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -2875,61 +2890,61 @@ BEGIN
            array_agg(positives_low / expected_all ORDER BY size) AS low, array_agg(positives_high / expected_all ORDER BY size) AS high
     FROM (SELECT DISTINCT ON (size) * FROM curve ORDER BY size, fraction) AS c
   )
-  SELECT behavpred.report_chart(frame, '{-3,-2,-1,0}', '{0.1 %,1 %,10 %,100 %}', '{0,0.25,0.5,0.75,1}', '{0 %,25 %,50 %,75 %,100 %}',
+  SELECT behavpred_internal.report_chart(frame, '{-3,-2,-1,0}', '{0.1 %,1 %,10 %,100 %}', '{0,0.25,0.5,0.75,1}', '{0 %,25 %,50 %,75 %,100 %}',
            'share of the users in the audience', 'share of all who will act',
-           concat(behavpred.report_band(frame, x, low, high, 'band'), behavpred.report_line(frame, x, chance, 'reference'),
-                  behavpred.report_line(frame, x, y, 'first')), 'Share of those who will act that audiences of each size hold'),
-         behavpred.report_rows('{users,probability of the last,expected to act,95 % interval,lift}', (
+           concat(behavpred_internal.report_band(frame, x, low, high, 'band'), behavpred_internal.report_line(frame, x, chance, 'reference'),
+                  behavpred_internal.report_line(frame, x, y, 'first')), 'Share of those who will act that audiences of each size hold'),
+         behavpred_internal.report_rows('{users,probability of the last,expected to act,95 % interval,lift}', (
            SELECT array_agg(cell ORDER BY c.size, n) FROM curve c, unnest(ARRAY[
-             behavpred.card_number(c.size), behavpred.report_percent(c.threshold), behavpred.card_number(c.expected_positives),
-             behavpred.card_number(c.positives_low) || ' to ' || behavpred.card_number(c.positives_high), behavpred.card_number(c.lift)]) WITH ORDINALITY AS u (cell, n))),
+             behavpred_internal.card_number(c.size), behavpred_internal.report_percent(c.threshold), behavpred_internal.card_number(c.expected_positives),
+             behavpred_internal.card_number(c.positives_low) || ' to ' || behavpred_internal.card_number(c.positives_high), behavpred_internal.card_number(c.lift)]) WITH ORDINALITY AS u (cell, n))),
          (SELECT format('The best %s users (%s) are expected to hold %s of those who will act, %s times as many as users drawn at random.',
-                   behavpred.card_number(size), behavpred.report_percent(fraction), behavpred.report_percent(recall), behavpred.card_number(recall / fraction))
+                   behavpred_internal.card_number(size), behavpred_internal.report_percent(fraction), behavpred_internal.report_percent(recall), behavpred_internal.card_number(recall / fraction))
           FROM curve ORDER BY abs(fraction - 0.1) LIMIT 1)
   INTO drawing, listing, reading FROM points;
-  RETURN behavpred.report_card('Audience', reading,
-           drawing || behavpred.report_legend('{model,95 % interval,at random}', '{first,band,reference}') || listing);
+  RETURN behavpred_internal.report_card('Audience', reading,
+           drawing || behavpred_internal.report_legend('{model,95 % interval,at random}', '{first,band,reference}') || listing);
 EXCEPTION WHEN insufficient_privilege OR object_not_in_prerequisite_state OR undefined_table THEN
-  RETURN behavpred.report_card('Audience', 'Not drawn: ' || SQLERRM || '.', '');
+  RETURN behavpred_internal.report_card('Audience', 'Not drawn: ' || SQLERRM || '.', '');
 END
 $$;
-COMMENT ON FUNCTION report_audience(text) IS 'For report_html(): audience_curve()';
+COMMENT ON FUNCTION behavpred_internal.report_audience(text) IS 'For report_html(): audience_curve()';
 
-CREATE FUNCTION report_roc(target text, version int, auc json) RETURNS text
+CREATE FUNCTION behavpred_internal.report_roc(target text, version int, auc json) RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-  SELECT behavpred.report_card('Who acts before who does not',
-    format('AUC %s, 95 %% interval %s to %s: so often does a user who acted score above one who did not.%s', behavpred.card_text(auc -> 'value'),
-           behavpred.card_text(auc -> 'low'), behavpred.card_text(auc -> 'high'),
-           ' By the number of interactions alone it is ' || behavpred.card_number((auc ->> 'popularity')::float8) || '.'),
-    behavpred.report_square(1, 'share of those who did not act', 'share of those who acted',
-      behavpred.report_line('{0,1,0,1}', 0::float8 || array_agg(r.false_positive_rate ORDER BY r.fraction) || 1::float8,
+  SELECT behavpred_internal.report_card('Who acts before who does not',
+    format('AUC %s, 95 %% interval %s to %s: so often does a user who acted score above one who did not.%s', behavpred_internal.card_text(auc -> 'value'),
+           behavpred_internal.card_text(auc -> 'low'), behavpred_internal.card_text(auc -> 'high'),
+           ' By the number of interactions alone it is ' || behavpred_internal.card_number((auc ->> 'popularity')::float8) || '.'),
+    behavpred_internal.report_square(1, 'share of those who did not act', 'share of those who acted',
+      behavpred_internal.report_line('{0,1,0,1}', 0::float8 || array_agg(r.false_positive_rate ORDER BY r.fraction) || 1::float8,
                             0::float8 || array_agg(r.true_positive_rate ORDER BY r.fraction) || 1::float8, 'first'), 'ROC curve')
-    || behavpred.report_legend('{model,at random}', '{first,reference}'))
+    || behavpred_internal.report_legend('{model,at random}', '{first,reference}'))
   FROM behavpred.roc_curve(target, 200, version) r
 $$;
-COMMENT ON FUNCTION report_roc(text, int, json) IS 'For report_html(): roc_curve()';
+COMMENT ON FUNCTION behavpred_internal.report_roc(text, int, json) IS 'For report_html(): roc_curve()';
 
-CREATE FUNCTION report_calibration(method text, ece json, bins json) RETURNS text
+CREATE FUNCTION behavpred_internal.report_calibration(method text, ece json, bins json) RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
   WITH b AS (SELECT b.*, least(1, 1.08 * max(greatest(b.probability, b.high)) OVER ()) AS top
              FROM json_to_recordset(bins) AS b (probability float8, rate float8, low float8, high float8))
-  SELECT behavpred.report_card('Are the probabilities true?',
-    format('Mean distance of probability and rate (ECE): %s, 95 %% interval %s to %s. Method: %s.', behavpred.card_text(ece -> 'value'),
-           behavpred.card_text(ece -> 'low'), behavpred.card_text(ece -> 'high'), method),
-    behavpred.report_square(max(b.top), 'probability', 'share who acted', string_agg(
-      behavpred.report_line(ARRAY[0, b.top, 0, b.top], ARRAY[b.probability, b.probability], ARRAY[b.low, b.high], 'whisker')
-      || behavpred.report_dots(ARRAY[0, b.top, 0, b.top], ARRAY[b.probability], ARRAY[b.rate]), ''), 'Reliability curve')
-    || behavpred.report_legend('{users of a tenth,95 % interval,exactly true}', '{dot,whisker,reference}'))
+  SELECT behavpred_internal.report_card('Are the probabilities true?',
+    format('Mean distance of probability and rate (ECE): %s, 95 %% interval %s to %s. Method: %s.', behavpred_internal.card_text(ece -> 'value'),
+           behavpred_internal.card_text(ece -> 'low'), behavpred_internal.card_text(ece -> 'high'), method),
+    behavpred_internal.report_square(max(b.top), 'probability', 'share who acted', string_agg(
+      behavpred_internal.report_line(ARRAY[0, b.top, 0, b.top], ARRAY[b.probability, b.probability], ARRAY[b.low, b.high], 'whisker')
+      || behavpred_internal.report_dots(ARRAY[0, b.top, 0, b.top], ARRAY[b.probability], ARRAY[b.rate]), ''), 'Reliability curve')
+    || behavpred_internal.report_legend('{users of a tenth,95 % interval,exactly true}', '{dot,whisker,reference}'))
   FROM b
 $$;
-COMMENT ON FUNCTION report_calibration(text, json, json) IS 'For report_html(): calibration_curve()';
+COMMENT ON FUNCTION behavpred_internal.report_calibration(text, json, json) IS 'For report_html(): calibration_curve()';
 
 -- Shares of both classes by log odds: the steps of the ROC curve, in bins.
-CREATE FUNCTION report_scores(target text, version int, bins int) RETURNS text
+CREATE FUNCTION behavpred_internal.report_scores(target text, version int, bins int) RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -2946,33 +2961,33 @@ AS $$
   ), drawn AS (
     SELECT ARRAY[min(w.low), max(w.high), 0, 1.1 * max(greatest(acted, others))] AS frame,
            array_agg(middle ORDER BY middle) AS x, array_agg(acted ORDER BY middle) AS acted, array_agg(others ORDER BY middle) AS others,
-           array_agg(0::float8) AS zero, behavpred.report_ticks(0, 1.1 * max(greatest(acted, others))) AS y_at
+           array_agg(0::float8) AS zero, behavpred_internal.report_ticks(0, 1.1 * max(greatest(acted, others))) AS y_at
     FROM counted, width w
   )
-  SELECT behavpred.report_card('Scores', 'How the probabilities of the held-out users are spread; the further the two stand apart, the better.',
-    behavpred.report_chart(frame, t.x_at, t.x_labels, y_at, (SELECT array_agg(behavpred.report_percent(y)) FROM unnest(y_at) AS y),
+  SELECT behavpred_internal.report_card('Scores', 'How the probabilities of the held-out users are spread; the further the two stand apart, the better.',
+    behavpred_internal.report_chart(frame, t.x_at, t.x_labels, y_at, (SELECT array_agg(behavpred_internal.report_percent(y)) FROM unnest(y_at) AS y),
       'probability', 'share of the group',
-      concat(behavpred.report_band(frame, x, zero, others, 'area second'), behavpred.report_band(frame, x, zero, acted, 'area'),
-             behavpred.report_line(frame, x, others, 'second'), behavpred.report_line(frame, x, acted, 'first')), 'Distribution of the scores')
-    || behavpred.report_legend('{acted,did not}', '{first,second}'))
+      concat(behavpred_internal.report_band(frame, x, zero, others, 'area second'), behavpred_internal.report_band(frame, x, zero, acted, 'area'),
+             behavpred_internal.report_line(frame, x, others, 'second'), behavpred_internal.report_line(frame, x, acted, 'first')), 'Distribution of the scores')
+    || behavpred_internal.report_legend('{acted,did not}', '{first,second}'))
   FROM drawn CROSS JOIN LATERAL (
-    SELECT array_agg(ln(p / (1 - p)) ORDER BY p) AS x_at, array_agg(behavpred.report_percent(p) ORDER BY p) AS x_labels
+    SELECT array_agg(ln(p / (1 - p)) ORDER BY p) AS x_at, array_agg(behavpred_internal.report_percent(p) ORDER BY p) AS x_labels
     FROM unnest('{0.00001,0.0001,0.001,0.01,0.1,0.5,0.9,0.99,0.999}'::float8[]) AS p WHERE ln(p / (1 - p)) BETWEEN frame[1] AND frame[2]) t
 $$;
-COMMENT ON FUNCTION report_scores(text, int, int) IS 'For report_html(): scores of the test part, those who acted beside the others';
+COMMENT ON FUNCTION behavpred_internal.report_scores(text, int, int) IS 'For report_html(): scores of the test part, those who acted beside the others';
 
-CREATE FUNCTION report_test_part(target text, version int, facts json) RETURNS text
+CREATE FUNCTION behavpred_internal.report_test_part(target text, version int, facts json) RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-  SELECT behavpred.report_roc(target, version, (m.all -> 'auc')::json)
-      || behavpred.report_calibration(facts #>> '{calibration,method}', (m.all -> 'ece')::json, facts #> '{calibration,bins}')
-      || behavpred.report_scores(target, version, CASE WHEN (facts #>> '{sample,test_positives}')::int < 100 THEN 10 ELSE 24 END)
+  SELECT behavpred_internal.report_roc(target, version, (m.all -> 'auc')::json)
+      || behavpred_internal.report_calibration(facts #>> '{calibration,method}', (m.all -> 'ece')::json, facts #> '{calibration,bins}')
+      || behavpred_internal.report_scores(target, version, CASE WHEN (facts #>> '{sample,test_positives}')::int < 100 THEN 10 ELSE 24 END)
   FROM (SELECT jsonb_object_agg(metric ->> 'metric', metric) AS all FROM json_array_elements(facts -> 'metrics') AS metric) AS m
 $$;
-COMMENT ON FUNCTION report_test_part(text, int, json) IS 'For report_html(): what the test part shows: ROC, calibration, scores';
+COMMENT ON FUNCTION behavpred_internal.report_test_part(text, int, json) IS 'For report_html(): what the test part shows: ROC, calibration, scores';
 
-CREATE FUNCTION report_epochs(epochs float8[], numbers float8[], title text) RETURNS text
+CREATE FUNCTION behavpred_internal.report_epochs(epochs float8[], numbers float8[], title text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -2980,32 +2995,32 @@ AS $$
     SELECT ARRAY[least(1, min(x)), greatest(2, max(x)), min(y) - 0.05 * greatest(max(y) - min(y), 1e-5), max(y) + 0.05 * greatest(max(y) - min(y), 1e-5)] AS frame
     FROM unnest(epochs, numbers) AS p (x, y)
   ), t AS (
-    SELECT (SELECT array_agg(x) FROM unnest(behavpred.report_ticks(frame[1], frame[2])) AS x WHERE x = floor(x)) AS x_at,
-           behavpred.report_ticks(frame[3], frame[4]) AS y_at
+    SELECT (SELECT array_agg(x) FROM unnest(behavpred_internal.report_ticks(frame[1], frame[2])) AS x WHERE x = floor(x)) AS x_at,
+           behavpred_internal.report_ticks(frame[3], frame[4]) AS y_at
     FROM f
   )
-  SELECT behavpred.report_chart(frame, x_at, x_at::text[], y_at, (SELECT array_agg(trim_scale(y::numeric)::text) FROM unnest(y_at) AS y), 'epoch', title,
-           behavpred.report_line(frame, epochs, numbers, 'first') || behavpred.report_dots(frame, epochs, numbers), title || ' by epoch')
+  SELECT behavpred_internal.report_chart(frame, x_at, x_at::text[], y_at, (SELECT array_agg(trim_scale(y::numeric)::text) FROM unnest(y_at) AS y), 'epoch', title,
+           behavpred_internal.report_line(frame, epochs, numbers, 'first') || behavpred_internal.report_dots(frame, epochs, numbers), title || ' by epoch')
   FROM f, t
 $$;
-COMMENT ON FUNCTION report_epochs(float8[], float8[], text) IS 'For report_html(): a number that changes from epoch to epoch';
+COMMENT ON FUNCTION behavpred_internal.report_epochs(float8[], float8[], text) IS 'For report_html(): a number that changes from epoch to epoch';
 
-CREATE FUNCTION report_training(run bigint) RETURNS text
+CREATE FUNCTION behavpred_internal.report_training(run bigint) RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-  SELECT behavpred.report_card('Training of the graph',
+  SELECT behavpred_internal.report_card('Training of the graph',
            format('%s epochs. The vectors are those of epoch %s, the best on held-out edges.', count(*), r.result ->> 'best_epoch'),
-           concat(behavpred.report_epochs(array_agg(l.epoch::float8 ORDER BY l.epoch), array_agg(l.loss ORDER BY l.epoch), 'loss'),
+           concat(behavpred_internal.report_epochs(array_agg(l.epoch::float8 ORDER BY l.epoch), array_agg(l.loss ORDER BY l.epoch), 'loss'),
                   CASE WHEN count(l.ndcg_at_20) = count(*) THEN
-                    behavpred.report_epochs(array_agg(l.epoch::float8 ORDER BY l.epoch), array_agg(l.ndcg_at_20 ORDER BY l.epoch), 'NDCG@20') END))
+                    behavpred_internal.report_epochs(array_agg(l.epoch::float8 ORDER BY l.epoch), array_agg(l.ndcg_at_20 ORDER BY l.epoch), 'NDCG@20') END))
   FROM behavpred.training_log l JOIN behavpred.runs r USING (run_id) WHERE l.run_id = run GROUP BY r.result ->> 'best_epoch'
 $$;
-COMMENT ON FUNCTION report_training(bigint) IS 'For report_html(): training_log of the graph''s run';
+COMMENT ON FUNCTION behavpred_internal.report_training(bigint) IS 'For report_html(): training_log of the graph''s run';
 
 -- What tells users apart: the variance of each part of the log odds over some users, who
 -- are chosen by a hash of their keys.
-CREATE FUNCTION report_factors(target text, graph text) RETURNS text
+CREATE FUNCTION behavpred_internal.report_factors(target text, graph text) RETURNS text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -3023,17 +3038,17 @@ BEGIN
         SELECT part, place, spread / nullif(sum(spread) OVER (), 0) AS share FROM parts
       )
       SELECT string_agg(format('<div class="bar"><span>%%s</span><div><i style="width:%%s%%%%"></i></div><b>%%s</b></div>',
-               behavpred.report_escape(part), round(100 * share::numeric, 1), behavpred.report_percent(share)), '' ORDER BY place)
+               behavpred_internal.report_escape(part), round(100 * share::numeric, 1), behavpred_internal.report_percent(share)), '' ORDER BY place)
       FROM shares$query$, g.user_column, g.user_embeddings)
     FROM behavpred.registered_graph g WHERE g.graph = $2) INTO bars USING target;
-  RETURN behavpred.report_card('What tells users apart', 'Share of each factor of the network, and of how active users are, in the differences between their log odds (300 users).', coalesce(bars, ''));
+  RETURN behavpred_internal.report_card('What tells users apart', 'Share of each factor of the network, and of how active users are, in the differences between their log odds (300 users).', coalesce(bars, ''));
 EXCEPTION WHEN insufficient_privilege OR object_not_in_prerequisite_state OR undefined_table THEN
-  RETURN behavpred.report_card('What tells users apart', 'Not drawn: ' || SQLERRM || '.', '');
+  RETURN behavpred_internal.report_card('What tells users apart', 'Not drawn: ' || SQLERRM || '.', '');
 END
 $$;
-COMMENT ON FUNCTION report_factors(text, text) IS 'For report_html(): factors by how much they contribute, from explain()';
+COMMENT ON FUNCTION behavpred_internal.report_factors(text, text) IS 'For report_html(): factors by how much they contribute, from explain()';
 
-CREATE FUNCTION report_drift(target text) RETURNS text
+CREATE FUNCTION behavpred_internal.report_drift(target text) RETURNS text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -3041,92 +3056,92 @@ DECLARE
   listing text;
   worst text;
 BEGIN
-  SELECT behavpred.report_rows('{measure,PSI,by chance,users,verdict}', array_agg(cell ORDER BY d.place, u.n)),
+  SELECT behavpred_internal.report_rows('{measure,PSI,by chance,users,verdict}', array_agg(cell ORDER BY d.place, u.n)),
          ('{ok,watch,retrain}'::text[])[max(array_position('{ok,watch,retrain}', d.verdict))]
   INTO listing, worst
   FROM behavpred.check_drift(target) WITH ORDINALITY AS d (measure, reference_users, present_users, psi, by_chance, verdict, place),
-    unnest(ARRAY[d.measure, behavpred.card_number(d.psi), behavpred.card_number(d.by_chance), behavpred.card_number(d.present_users), d.verdict]) WITH ORDINALITY AS u (cell, n);
-  RETURN behavpred.report_card('Drift', CASE worst
+    unnest(ARRAY[d.measure, behavpred_internal.card_number(d.psi), behavpred_internal.card_number(d.by_chance), behavpred_internal.card_number(d.present_users), d.verdict]) WITH ORDINALITY AS u (cell, n);
+  RETURN behavpred_internal.report_card('Drift', CASE worst
     WHEN 'ok' THEN 'Users and scores are as they were when it was trained.'
     WHEN 'watch' THEN 'Something has moved since it was trained; not enough yet to train again.'
     ELSE 'What it was trained on has changed: train it again.' END, listing);
 EXCEPTION WHEN insufficient_privilege OR object_not_in_prerequisite_state OR undefined_table THEN
-  RETURN behavpred.report_card('Drift', 'Not drawn: ' || SQLERRM || '.', '');
+  RETURN behavpred_internal.report_card('Drift', 'Not drawn: ' || SQLERRM || '.', '');
 END
 $$;
-COMMENT ON FUNCTION report_drift(text) IS 'For report_html(): check_drift()';
+COMMENT ON FUNCTION behavpred_internal.report_drift(text) IS 'For report_html(): check_drift()';
 
-CREATE FUNCTION report_tile(title text, number text, note text) RETURNS text
+CREATE FUNCTION behavpred_internal.report_tile(title text, number text, note text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
   SELECT format('<div class="tile"><span>%s</span><b>%s</b><span>%s</span></div>',
-                behavpred.report_escape(title), coalesce(behavpred.report_escape(number), 'unknown'), coalesce(behavpred.report_escape(note), ''))
+                behavpred_internal.report_escape(title), coalesce(behavpred_internal.report_escape(number), 'unknown'), coalesce(behavpred_internal.report_escape(note), ''))
 $$;
-COMMENT ON FUNCTION report_tile(text, text, text) IS 'For report_html(): one figure at the head of the page';
+COMMENT ON FUNCTION behavpred_internal.report_tile(text, text, text) IS 'For report_html(): one figure at the head of the page';
 
-CREATE FUNCTION report_tiles(facts json) RETURNS text
+CREATE FUNCTION behavpred_internal.report_tiles(facts json) RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-  SELECT '<div class="tiles">' || string_agg(behavpred.report_tile(
-             CASE m.metric WHEN 'auc' THEN 'AUC' WHEN 'pr_auc' THEN 'PR-AUC' WHEN 'lift' THEN 'Lift of the best ' || behavpred.report_percent(m.at) ELSE 'Calibration error (ECE)' END,
-             behavpred.card_number(m.value), behavpred.card_number(m.low) || ' to ' || behavpred.card_number(m.high)), ''
+  SELECT '<div class="tiles">' || string_agg(behavpred_internal.report_tile(
+             CASE m.metric WHEN 'auc' THEN 'AUC' WHEN 'pr_auc' THEN 'PR-AUC' WHEN 'lift' THEN 'Lift of the best ' || behavpred_internal.report_percent(m.at) ELSE 'Calibration error (ECE)' END,
+             behavpred_internal.card_number(m.value), behavpred_internal.card_number(m.low) || ' to ' || behavpred_internal.card_number(m.high)), ''
              ORDER BY array_position('{auc,pr_auc,lift,ece}', m.metric))
-    || behavpred.report_tile('Base rate', behavpred.report_percent((facts #>> '{sample,base_rate}')::float8), 'of ' || behavpred.card_number((facts #>> '{sample,candidates}')::float8) || ' candidates')
-    || behavpred.report_tile('Measured on', behavpred.card_number((facts #>> '{sample,test_positives}')::float8 + (facts #>> '{sample,test_negatives}')::float8),
+    || behavpred_internal.report_tile('Base rate', behavpred_internal.report_percent((facts #>> '{sample,base_rate}')::float8), 'of ' || behavpred_internal.card_number((facts #>> '{sample,candidates}')::float8) || ' candidates')
+    || behavpred_internal.report_tile('Measured on', behavpred_internal.card_number((facts #>> '{sample,test_positives}')::float8 + (facts #>> '{sample,test_negatives}')::float8),
          (facts #>> '{sample,test_positives}') || ' of them acted') || '</div>'
   FROM json_to_recordset(facts -> 'metrics') AS m (metric text, at float8, value float8, low float8, high float8)
   WHERE m.metric IN ('auc', 'pr_auc', 'ece') OR (m.metric, m.at) = ('lift', 0.05)
 $$;
-COMMENT ON FUNCTION report_tiles(json) IS 'For report_html(): the figures at the head of the page';
+COMMENT ON FUNCTION behavpred_internal.report_tiles(json) IS 'For report_html(): the figures at the head of the page';
 
-CREATE FUNCTION report_metrics(metrics json) RETURNS text
+CREATE FUNCTION behavpred_internal.report_metrics(metrics json) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-  SELECT behavpred.report_card('All metrics', 'With 95 % intervals, beside users ranked by their number of interactions (popularity) and the base rate for everybody (prior).',
-    behavpred.report_rows('{metric,value,low,high,popularity,prior}', (
+  SELECT behavpred_internal.report_card('All metrics', 'With 95 % intervals, beside users ranked by their number of interactions (popularity) and the base rate for everybody (prior).',
+    behavpred_internal.report_rows('{metric,value,low,high,popularity,prior}', (
       SELECT array_agg(cell ORDER BY r.place, c.n)
       FROM json_array_elements(metrics) WITH ORDINALITY AS r (m, place),
-        unnest(ARRAY[CASE WHEN m ->> 'metric' IN ('auc', 'pr_auc', 'ece') THEN upper(replace(m ->> 'metric', '_', '-')) ELSE replace(m ->> 'metric', '_', ' ') END || coalesce(' of the best ' || behavpred.report_percent((m ->> 'at')::float8), ''), behavpred.card_text(m -> 'value'),
+        unnest(ARRAY[CASE WHEN m ->> 'metric' IN ('auc', 'pr_auc', 'ece') THEN upper(replace(m ->> 'metric', '_', '-')) ELSE replace(m ->> 'metric', '_', ' ') END || coalesce(' of the best ' || behavpred_internal.report_percent((m ->> 'at')::float8), ''), behavpred_internal.card_text(m -> 'value'),
                      m #>> '{low}', m #>> '{high}', m #>> '{popularity}', m #>> '{prior}']) WITH ORDINALITY AS u (raw, n),
-        LATERAL (SELECT u.n, CASE WHEN u.n > 2 THEN behavpred.card_number(u.raw::float8) ELSE u.raw END AS cell) AS c)))
+        LATERAL (SELECT u.n, CASE WHEN u.n > 2 THEN behavpred_internal.card_number(u.raw::float8) ELSE u.raw END AS cell) AS c)))
 $$;
-COMMENT ON FUNCTION report_metrics(json) IS 'For report_html(): evaluate() as a table';
+COMMENT ON FUNCTION behavpred_internal.report_metrics(json) IS 'For report_html(): evaluate() as a table';
 
-CREATE FUNCTION report_facts(title text, facts json) RETURNS text
+CREATE FUNCTION behavpred_internal.report_facts(title text, facts json) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-  SELECT format('<h3>%s</h3><table class="facts">%s</table>', behavpred.report_escape(title),
-    string_agg(format('<tr><th>%s</th><td>%s</td></tr>', replace(f.key, '_', ' '), behavpred.report_escape(coalesce(behavpred.card_text(f.value), 'none'))), '' ORDER BY f.place))
+  SELECT format('<h3>%s</h3><table class="facts">%s</table>', behavpred_internal.report_escape(title),
+    string_agg(format('<tr><th>%s</th><td>%s</td></tr>', replace(f.key, '_', ' '), behavpred_internal.report_escape(coalesce(behavpred_internal.card_text(f.value), 'none'))), '' ORDER BY f.place))
   FROM json_each(facts) WITH ORDINALITY AS f (key, value, place)
 $$;
-COMMENT ON FUNCTION report_facts(text, json) IS 'For report_html(): a part of the model card';
+COMMENT ON FUNCTION behavpred_internal.report_facts(text, json) IS 'For report_html(): a part of the model card';
 
-CREATE FUNCTION report_model_card(facts json) RETURNS text
+CREATE FUNCTION behavpred_internal.report_model_card(facts json) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-  SELECT behavpred.report_card('Model card', 'What it was made of, so that it can be made again.',
-    '<div class="columns">' || string_agg(format('<div>%s</div>', behavpred.report_facts(p.title, facts -> p.part)), '') || '</div>')
+  SELECT behavpred_internal.report_card('Model card', 'What it was made of, so that it can be made again.',
+    '<div class="columns">' || string_agg(format('<div>%s</div>', behavpred_internal.report_facts(p.title, facts -> p.part)), '') || '</div>')
   FROM unnest('{model,data,sample,graph_training,target_training}'::text[],
               '{Model,Data,Sample,Training of the graph,Training of the target}'::text[]) AS p (part, title)
 $$;
-COMMENT ON FUNCTION report_model_card(json) IS 'For report_html(): model_card()';
+COMMENT ON FUNCTION behavpred_internal.report_model_card(json) IS 'For report_html(): model_card()';
 
-CREATE FUNCTION report_limits(limits json) RETURNS text
+CREATE FUNCTION behavpred_internal.report_limits(limits json) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-  SELECT behavpred.report_card('Limits', 'To know before relying on it.',
-    '<ul>' || string_agg('<li>' || behavpred.report_escape(line) || '</li>', '' ORDER BY place) || '</ul>')
+  SELECT behavpred_internal.report_card('Limits', 'To know before relying on it.',
+    '<ul>' || string_agg('<li>' || behavpred_internal.report_escape(line) || '</li>', '' ORDER BY place) || '</ul>')
   FROM json_array_elements_text(limits) WITH ORDINALITY AS l (line, place)
 $$;
-COMMENT ON FUNCTION report_limits(json) IS 'For report_html(): what the model cannot do';
+COMMENT ON FUNCTION behavpred_internal.report_limits(json) IS 'For report_html(): what the model cannot do';
 
-CREATE FUNCTION report_style() RETURNS text
+CREATE FUNCTION behavpred_internal.report_style() RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -3180,34 +3195,34 @@ ul { margin: 0; padding-left: 1.2em; } li { margin: 6px 0; }
 footer { color: var(--soft); font-size: .85rem; margin-top: 20px; }
 $style$
 $$;
-COMMENT ON FUNCTION report_style() IS 'For report_html(): how the page looks, by light and by dark, on phones and on desks';
+COMMENT ON FUNCTION behavpred_internal.report_style() IS 'For report_html(): how the page looks, by light and by dark, on phones and on desks';
 
 CREATE FUNCTION report_html(target text, version int DEFAULT NULL) RETURNS text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  facts json := behavpred.card_facts(target, version);
+  facts json := behavpred_internal.card_facts(target, version);
   chosen int := facts #>> '{model,version}';
-  name text := behavpred.report_escape(target);
+  name text := behavpred_internal.report_escape(target);
   deployed boolean := facts #>> '{model,deployed}';
 BEGIN
   RETURN concat(
     E'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<meta name="viewport" content="width=device-width, initial-scale=1">\n',
     E'<meta http-equiv="Content-Security-Policy" content="default-src ''none''; style-src ''unsafe-inline''">\n',
-    format(E'<title>%s, version %s</title>\n<style>%s</style>\n</head>\n<body>\n<main>\n<h1>%1$s</h1>\n', name, chosen, behavpred.report_style()),
+    format(E'<title>%s, version %s</title>\n<style>%s</style>\n</head>\n<body>\n<main>\n<h1>%1$s</h1>\n', name, chosen, behavpred_internal.report_style()),
     format(E'<p>Version %s%s, trained %s on graph %s</p>\n', chosen, CASE WHEN deployed THEN ' (deployed)' ELSE '' END,
-           behavpred.card_text(facts #> '{model,trained_at}'), behavpred.report_escape(facts #>> '{model,graph}')),
-    behavpred.report_tiles(facts), E'\n<div class="cards">\n',
-    CASE WHEN deployed THEN behavpred.report_audience(target) END,
-    CASE WHEN json_array_length(facts #> '{calibration,bins}') > 0 THEN behavpred.report_test_part(target, chosen, facts) END,
-    CASE WHEN deployed THEN behavpred.report_factors(target, facts #>> '{model,graph}') END,
-    CASE WHEN deployed THEN behavpred.report_drift(target) END,
-    behavpred.report_training((facts #>> '{graph_training,run_id}')::bigint),
-    behavpred.report_metrics(facts -> 'metrics'),
-    behavpred.report_limits(facts -> 'limits'),
-    E'</div>\n', behavpred.report_model_card(facts),
-    format(E'<footer>%s, %s</footer>\n</main>\n</body>\n</html>\n', behavpred.report_escape(facts #>> '{model,software}'), to_char(now(), 'YYYY-MM-DD HH24:MI TZ')));
+           behavpred_internal.card_text(facts #> '{model,trained_at}'), behavpred_internal.report_escape(facts #>> '{model,graph}')),
+    behavpred_internal.report_tiles(facts), E'\n<div class="cards">\n',
+    CASE WHEN deployed THEN behavpred_internal.report_audience(target) END,
+    CASE WHEN json_array_length(facts #> '{calibration,bins}') > 0 THEN behavpred_internal.report_test_part(target, chosen, facts) END,
+    CASE WHEN deployed THEN behavpred_internal.report_factors(target, facts #>> '{model,graph}') END,
+    CASE WHEN deployed THEN behavpred_internal.report_drift(target) END,
+    behavpred_internal.report_training((facts #>> '{graph_training,run_id}')::bigint),
+    behavpred_internal.report_metrics(facts -> 'metrics'),
+    behavpred_internal.report_limits(facts -> 'limits'),
+    E'</div>\n', behavpred_internal.report_model_card(facts),
+    format(E'<footer>%s, %s</footer>\n</main>\n</body>\n</html>\n', behavpred_internal.report_escape(facts #>> '{model,software}'), to_char(now(), 'YYYY-MM-DD HH24:MI TZ')));
 END
 $$;
 COMMENT ON FUNCTION report_html(text, int) IS
@@ -3242,8 +3257,8 @@ COMMENT ON INDEX drift_reference_target IS 'The histograms of a version, which g
 GRANT SELECT, INSERT, UPDATE, DELETE ON drift_reference TO PUBLIC;
 ALTER TABLE drift_reference ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_rows ON drift_reference USING (owner = current_user);
-CREATE POLICY granted_rows ON drift_reference FOR SELECT USING (privilege_on(owner, graph, target) >= 2);
-CREATE POLICY granted_training ON drift_reference USING (privilege_on(owner, graph, target) >= 3);
+CREATE POLICY granted_rows ON drift_reference FOR SELECT USING (behavpred_internal.privilege_on(owner, graph, target) >= 2);
+CREATE POLICY granted_training ON drift_reference USING (behavpred_internal.privilege_on(owner, graph, target) >= 3);
 CREATE POLICY of_same_owner ON drift_reference AS RESTRICTIVE FOR INSERT
   WITH CHECK (EXISTS (SELECT FROM registered_graph g WHERE g.graph = drift_reference.graph AND g.owner = drift_reference.owner));
 
@@ -3256,7 +3271,7 @@ SELECT pg_extension_config_dump('drift_reference', '');
 
 -- About 5,000 users, by the size of the table: nothing is known of one that has just been filled. Of a large table blocks are read at random, and of each only a few rows,
 -- because neighbours in a table are often alike.
-CREATE FUNCTION drift_sample(embeddings regclass) RETURNS text
+CREATE FUNCTION behavpred_internal.drift_sample(embeddings regclass) RETURNS text
 LANGUAGE sql STABLE STRICT
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -3268,10 +3283,10 @@ AS $$
   WHERE c.oid = embeddings
 $$;
 
-COMMENT ON FUNCTION drift_sample(regclass) IS 'For check_drift(): where a sample of users is read from';
+COMMENT ON FUNCTION behavpred_internal.drift_sample(regclass) IS 'For check_drift(): where a sample of users is read from';
 
 -- What is measured of users: by the graph alone, or with the model and the objects of a target.
-CREATE FUNCTION drift_values(graph text, target text, version int) RETURNS TABLE (measure text, numbers float8[])
+CREATE FUNCTION behavpred_internal.drift_values(graph text, target text, version int) RETURNS TABLE (measure text, numbers float8[])
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -3293,7 +3308,7 @@ BEGIN
   SELECT * INTO run FROM behavpred.training_run r WHERE r.run_id = g.trained_run;
   dimension := run.options ->> 'dimension';
   part := dimension / (run.options ->> 'factors')::int;
-  IF behavpred.relation_named(g.user_embeddings) IS NULL OR dimension IS NULL THEN
+  IF behavpred_internal.relation_named(g.user_embeddings) IS NULL OR dimension IS NULL THEN
     RETURN;
   END IF;
   IF $2 IS NULL THEN
@@ -3306,10 +3321,10 @@ BEGIN
     SELECT * INTO t FROM behavpred.registered_target r WHERE r.target = $2;
     SELECT m.model INTO model FROM behavpred.trained_model m WHERE m.target = $2 AND m.version = $3;
     measures := '(''score'', behavpred.logit($1, s.embedding))';
-    IF behavpred.relation_named(g.object_embeddings) IS NOT NULL AND cardinality(t.objects) BETWEEN 1 AND 20 THEN
+    IF behavpred_internal.relation_named(g.object_embeddings) IS NOT NULL AND cardinality(t.objects) BETWEEN 1 AND 20 THEN
       -- The teacher's score: the best of the target's objects, calibrated.
       EXECUTE format('SELECT string_agg(format(''behavpred.dot(s.embedding, %%L::real[])'', o.embedding), '', '') FROM %s o WHERE o.%I = ANY ($1::%s[])',
-                     behavpred.relation_named(g.object_embeddings), g.object_column, g.object_key_type::regtype)
+                     behavpred_internal.relation_named(g.object_embeddings), g.object_column, g.object_key_type::regtype)
       INTO objects USING t.objects;
       IF objects IS NOT NULL THEN
         of_known := format('(''teacher-student gap'', behavpred.logit($1, s.embedding) - %s * greatest(%s))', run.result ->> 'scale', objects);
@@ -3318,23 +3333,23 @@ BEGIN
   END IF;
   RETURN QUERY EXECUTE format(
     'SELECT v.measure, array_agg(v.number) FROM (SELECT embedding, degree FROM %s) s CROSS JOIN LATERAL (VALUES %s) v (measure, number) WHERE v.number IS NOT NULL GROUP BY 1',
-    behavpred.drift_sample(behavpred.relation_named(g.user_embeddings)), measures) USING model;
+    behavpred_internal.drift_sample(behavpred_internal.relation_named(g.user_embeddings)), measures) USING model;
   -- A newcomer's vector is made of his neighbours', without having learnt, and so a little unlike: of vectors those of the same users are compared.
   IF of_known IS NOT NULL THEN
     RETURN QUERY EXECUTE format(
       'SELECT n.measure, array_agg(n.number - CASE WHEN n.measure = ''teacher-student gap'' THEN n.mean ELSE 0 END)
        FROM (SELECT v.measure, v.number, avg(v.number) OVER (PARTITION BY v.measure) AS mean
              FROM (SELECT embedding FROM %1$s WHERE %2$I = ANY ($2::%3$s[])) s CROSS JOIN LATERAL (VALUES %4$s) v (measure, number) WHERE v.number IS NOT NULL) n GROUP BY 1',
-      behavpred.relation_named(g.user_embeddings), g.user_column, g.user_key_type::regtype, of_known) USING model, known;
+      behavpred_internal.relation_named(g.user_embeddings), g.user_column, g.user_key_type::regtype, of_known) USING model, known;
   END IF;
 END
 $$;
 
-COMMENT ON FUNCTION drift_values(text, text, int) IS
+COMMENT ON FUNCTION behavpred_internal.drift_values(text, text, int) IS
 'For check_drift(): numbers of a sample of users, by measure; of a graph, or of a version of a target';
 
 -- Tenths of the reference, as far as they differ.
-CREATE FUNCTION drift_edges(numbers float8[]) RETURNS float8[]
+CREATE FUNCTION behavpred_internal.drift_edges(numbers float8[]) RETURNS float8[]
 LANGUAGE sql IMMUTABLE STRICT
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -3343,9 +3358,9 @@ AS $$
         FROM unnest(numbers) x) q
 $$;
 
-COMMENT ON FUNCTION drift_edges(float8[]) IS 'For check_drift(): where bins begin, ten of like size as far as numbers differ';
+COMMENT ON FUNCTION behavpred_internal.drift_edges(float8[]) IS 'For check_drift(): where bins begin, ten of like size as far as numbers differ';
 
-CREATE FUNCTION drift_counts(numbers float8[], edges float8[]) RETURNS float8[]
+CREATE FUNCTION behavpred_internal.drift_counts(numbers float8[], edges float8[]) RETURNS float8[]
 LANGUAGE sql IMMUTABLE STRICT
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -3355,12 +3370,12 @@ AS $$
              FROM unnest(numbers) x GROUP BY 1) c ON c.bin = b
 $$;
 
-COMMENT ON FUNCTION drift_counts(float8[], float8[]) IS 'For check_drift(): how many numbers fall into each bin';
+COMMENT ON FUNCTION behavpred_internal.drift_counts(float8[], float8[]) IS 'For check_drift(): how many numbers fall into each bin';
 
 -- The stability index of two histograms, what chance alone makes of it on average (bins in use - 1 times
 -- the sum of the reciprocal sizes), and the bound it stays below in 999 of 1,000 cases (that share of a
 -- chi-squared, by Wilson and Hilferty).
-CREATE FUNCTION drift_index(reference float8[], present float8[], OUT index float8, OUT by_chance float8, OUT bound float8)
+CREATE FUNCTION behavpred_internal.drift_index(reference float8[], present float8[], OUT index float8, OUT by_chance float8, OUT bound float8)
 LANGUAGE sql IMMUTABLE STRICT
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -3374,12 +3389,12 @@ AS $$
         WHERE n > 0 AND m > 0) s
 $$;
 
-COMMENT ON FUNCTION drift_index(float8[], float8[]) IS
+COMMENT ON FUNCTION behavpred_internal.drift_index(float8[], float8[]) IS
 'For check_drift(): the population stability index of two histograms of counts, its mean without any drift, and the bound it then stays below in 999 of 1,000 cases';
 
 -- Masses and gaps move by up to 0.25 when a network that learns nothing takes in a third more users of the same kind:
 -- of these, what makes another measure a reason to train again is one to watch.
-CREATE FUNCTION drift_verdict(measure text, index float8, by_chance float8, bound float8) RETURNS text
+CREATE FUNCTION behavpred_internal.drift_verdict(measure text, index float8, by_chance float8, bound float8) RETURNS text
 LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -3388,10 +3403,10 @@ AS $$
   FROM (SELECT CASE WHEN measure LIKE 'factor mass %' OR measure = 'teacher-student gap' THEN 2.5 ELSE 1 END AS scale) s
 $$;
 
-COMMENT ON FUNCTION drift_verdict(text, float8, float8, float8) IS
+COMMENT ON FUNCTION behavpred_internal.drift_verdict(text, float8, float8, float8) IS
 'For check_drift(): ok, watch from 0.1, retrain from 0.25 (for factor mass and teacher-student gap 0.25 and 0.625), after what chance makes of it is taken off; ok as long as chance alone may have done it';
 
-CREATE FUNCTION drift_users(graph text) RETURNS text[]
+CREATE FUNCTION behavpred_internal.drift_users(graph text) RETURNS text[]
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -3400,46 +3415,42 @@ DECLARE
   users text[];
 BEGIN
   SELECT * INTO g FROM behavpred.registered_graph r WHERE r.graph = $1;
-  IF behavpred.relation_named(g.user_embeddings) IS NOT NULL THEN
-    EXECUTE format('SELECT array_agg(%I::text) FROM %s', g.user_column, behavpred.drift_sample(behavpred.relation_named(g.user_embeddings))) INTO users;
+  IF behavpred_internal.relation_named(g.user_embeddings) IS NOT NULL THEN
+    EXECUTE format('SELECT array_agg(%I::text) FROM %s', g.user_column, behavpred_internal.drift_sample(behavpred_internal.relation_named(g.user_embeddings))) INTO users;
   END IF;
   RETURN users;
 END
 $$;
 
-COMMENT ON FUNCTION drift_users(text) IS 'For check_drift(): keys of a sample of a graph''s users';
-
-REVOKE EXECUTE ON FUNCTION drift_users(text) FROM PUBLIC;
+COMMENT ON FUNCTION behavpred_internal.drift_users(text) IS 'For check_drift(): keys of a sample of a graph''s users';
 
 -- Called when a graph (target is NULL) or a version of a target has been trained.
-CREATE FUNCTION keep_drift_reference(graph text, target text, version int) RETURNS void
+CREATE FUNCTION behavpred_internal.keep_drift_reference(graph text, target text, version int) RETURNS void
 LANGUAGE sql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
   DELETE FROM behavpred.drift_reference d
   WHERE d.graph = $1 AND d.target IS NOT DISTINCT FROM $2 AND d.version IS NOT DISTINCT FROM $3;
   INSERT INTO behavpred.drift_reference (graph, owner, measure, edges, counts, users)
-  SELECT $1, g.owner, 'users', '{}', '{}', behavpred.drift_users($1) FROM behavpred.registered_graph g WHERE g.graph = $1 AND $2 IS NULL;
+  SELECT $1, g.owner, 'users', '{}', '{}', behavpred_internal.drift_users($1) FROM behavpred.registered_graph g WHERE g.graph = $1 AND $2 IS NULL;
   -- Masses and gaps lie close together, so that tenths of them would make much of a little: masses are put into
   -- bins of a fixed width, and gaps are measured by how far scores are apart.
-  WITH v AS MATERIALIZED (SELECT * FROM behavpred.drift_values($1, $2, $3))
+  WITH v AS MATERIALIZED (SELECT * FROM behavpred_internal.drift_values($1, $2, $3))
   INSERT INTO behavpred.drift_reference (graph, target, version, owner, measure, edges, counts)
-  SELECT $1, $2, $3, g.owner, v.measure, e.edges, behavpred.drift_counts(v.numbers, e.edges)
+  SELECT $1, $2, $3, g.owner, v.measure, e.edges, behavpred_internal.drift_counts(v.numbers, e.edges)
   FROM behavpred.registered_graph g
   CROSS JOIN v
   CROSS JOIN LATERAL (
     SELECT CASE WHEN v.measure LIKE 'factor mass %' THEN '{0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8,0.9}'::float8[]
                 WHEN v.measure = 'teacher-student gap'
-                THEN behavpred.drift_edges((SELECT array_agg(x - m.mean) FROM v s, unnest(s.numbers) x, (SELECT avg(y) AS mean FROM v t, unnest(t.numbers) y WHERE t.measure = 'score') m
+                THEN behavpred_internal.drift_edges((SELECT array_agg(x - m.mean) FROM v s, unnest(s.numbers) x, (SELECT avg(y) AS mean FROM v t, unnest(t.numbers) y WHERE t.measure = 'score') m
                                             WHERE s.measure = 'score'))
-                ELSE behavpred.drift_edges(v.numbers) END) e (edges)
+                ELSE behavpred_internal.drift_edges(v.numbers) END) e (edges)
   WHERE g.graph = $1
 $$;
 
-COMMENT ON FUNCTION keep_drift_reference(text, text, int) IS
+COMMENT ON FUNCTION behavpred_internal.keep_drift_reference(text, text, int) IS
 'For trainings: remember how a graph''s measures (target and version NULL) or those of a version of a target are spread now';
-
-REVOKE EXECUTE ON FUNCTION drift_values(text, text, int) FROM PUBLIC;
 
 CREATE FUNCTION check_graph_drift(graph text)
 RETURNS TABLE (measure text, reference_users bigint, present_users bigint, psi float8, by_chance float8, verdict text)
@@ -3461,10 +3472,10 @@ BEGIN
   END IF;
   RETURN QUERY
   SELECT d.measure, (SELECT sum(c) FROM unnest(d.counts) c)::bigint, cardinality(v.numbers)::bigint, i.index, i.by_chance,
-         behavpred.drift_verdict(d.measure, i.index, i.by_chance, i.bound)
+         behavpred_internal.drift_verdict(d.measure, i.index, i.by_chance, i.bound)
   FROM behavpred.drift_reference d
-  JOIN behavpred.drift_values($1, NULL, NULL) v ON v.measure = d.measure
-  CROSS JOIN LATERAL behavpred.drift_index(d.counts, behavpred.drift_counts(v.numbers, d.edges)) i
+  JOIN behavpred_internal.drift_values($1, NULL, NULL) v ON v.measure = d.measure
+  CROSS JOIN LATERAL behavpred_internal.drift_index(d.counts, behavpred_internal.drift_counts(v.numbers, d.edges)) i
   WHERE d.graph = $1 AND d.target IS NULL
   ORDER BY d.measure;
 END
@@ -3473,7 +3484,7 @@ $$;
 COMMENT ON FUNCTION check_graph_drift(text) IS
 'How far degrees of a graph''s users have moved since its last training, and the length of the vector and the mass of each factor of users who were there then (a refresh moves them). psi: population stability index over tenths of the reference; by_chance: what it is on average without any drift at these numbers of users; verdict: ok, watch or retrain where psi less by_chance reaches 0.1 or 0.25 (factor mass: 0.25 or 0.625) and is more than chance does in 999 of 1,000 cases';
 
-CREATE FUNCTION drift_positives(graph text, target text, OUT positives bigint, OUT users bigint)
+CREATE FUNCTION behavpred_internal.drift_positives(graph text, target text, OUT positives bigint, OUT users bigint)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -3489,7 +3500,7 @@ BEGIN
   SELECT string_agg(q, ' UNION ') INTO sources FROM (VALUES
     (CASE WHEN cardinality(t.objects) > 0 THEN
        format('SELECT %I::text FROM %s i WHERE %I = ANY (%L::%s[]) AND %s', g.user_column, g.interactions, g.object_column, t.objects,
-              g.object_key_type::regtype, behavpred.capture_filter(g, behavpred.relation_named(g.interactions), 'i'))
+              g.object_key_type::regtype, behavpred_internal.capture_filter(g, behavpred_internal.relation_named(g.interactions), 'i'))
        || CASE WHEN t.horizon IS NOT NULL AND cut IS NOT NULL
                THEN format(' AND i.%1$I >= %2$L::timestamptz AND i.%1$I < %2$L::timestamptz + %3$L::interval', g.time_column, cut, t.horizon)
                ELSE CASE WHEN g.since IS NOT NULL THEN format(' AND i.%I >= %L::timestamptz - %L::interval', g.time_column, coalesce(cut, now()), g.since) ELSE '' END
@@ -3497,17 +3508,17 @@ BEGIN
                     || CASE WHEN t.horizon IS NOT NULL THEN format(' AND i.%1$I >= (SELECT max(%1$I) FROM %2$s) - %3$L::interval', g.time_column, g.interactions, t.horizon) ELSE '' END
                END END),
     (CASE WHEN t.seeds IS NOT NULL THEN
-       format('SELECT %I::text FROM %s', coalesce((SELECT a.attname FROM pg_attribute a WHERE a.attrelid = behavpred.relation_named(t.seeds)
+       format('SELECT %I::text FROM %s', coalesce((SELECT a.attname FROM pg_attribute a WHERE a.attrelid = behavpred_internal.relation_named(t.seeds)
                                                    AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attname <> g.user_column, a.attnum LIMIT 1), g.user_column), t.seeds) END)) s (q);
-  IF sources IS NULL OR behavpred.relation_named(g.user_embeddings) IS NULL THEN
+  IF sources IS NULL OR behavpred_internal.relation_named(g.user_embeddings) IS NULL THEN
     RETURN;
   END IF;
-  EXECUTE format('SELECT count(*) FILTER (WHERE e.%I::text IN (%s)), count(*) FROM %s e', g.user_column, sources, behavpred.relation_named(g.user_embeddings))
+  EXECUTE format('SELECT count(*) FILTER (WHERE e.%I::text IN (%s)), count(*) FROM %s e', g.user_column, sources, behavpred_internal.relation_named(g.user_embeddings))
   INTO positives, users;
 END
 $$;
 
-COMMENT ON FUNCTION drift_positives(text, text) IS 'For check_drift(): how many users of a graph belong to a target now, and of how many';
+COMMENT ON FUNCTION behavpred_internal.drift_positives(text, text) IS 'For check_drift(): how many users of a graph belong to a target now, and of how many';
 
 CREATE FUNCTION check_drift(target text)
 RETURNS TABLE (measure text, reference_users bigint, present_users bigint, psi float8, by_chance float8, verdict text)
@@ -3532,22 +3543,22 @@ BEGIN
       detail = 'A training keeps it; the deployed version has none.',
       hint = format('SELECT * FROM behavpred.train_target(%L);', $1);
   END IF;
-  IF NOT behavpred.model_fits(t.graph, m.graph_run, (SELECT g.trained_run FROM behavpred.registered_graph g WHERE g.graph = t.graph)) THEN
+  IF NOT behavpred_internal.model_fits(t.graph, m.graph_run, (SELECT g.trained_run FROM behavpred.registered_graph g WHERE g.graph = t.graph)) THEN
     RETURN QUERY SELECT 'vectors', NULL::bigint, NULL::bigint, NULL::float8, NULL::float8, 'retrain';
     RETURN;
   END IF;
   RETURN QUERY
   SELECT d.measure, (SELECT sum(c) FROM unnest(d.counts) c)::bigint, cardinality(v.numbers)::bigint, i.index, i.by_chance,
-         behavpred.drift_verdict(d.measure, i.index, i.by_chance, i.bound)
+         behavpred_internal.drift_verdict(d.measure, i.index, i.by_chance, i.bound)
   FROM behavpred.drift_reference d
-  JOIN behavpred.drift_values(t.graph, $1, m.version) v ON v.measure = d.measure
-  CROSS JOIN LATERAL behavpred.drift_index(d.counts, behavpred.drift_counts(v.numbers, d.edges)) i
+  JOIN behavpred_internal.drift_values(t.graph, $1, m.version) v ON v.measure = d.measure
+  CROSS JOIN LATERAL behavpred_internal.drift_index(d.counts, behavpred_internal.drift_counts(v.numbers, d.edges)) i
   WHERE d.graph = t.graph AND d.target = $1 AND d.version = m.version
   ORDER BY d.measure;
   -- The rate is that of one bin alone: its squared logarithmic change is what the index is over many.
-  SELECT * INTO present FROM behavpred.drift_positives(t.graph, $1);
+  SELECT * INTO present FROM behavpred_internal.drift_positives(t.graph, $1);
   RETURN QUERY
-  SELECT 'positive rate', r.n::bigint, present.users, i.index, i.by_chance, behavpred.drift_verdict('positive rate', i.index, i.by_chance, 9.5 * i.by_chance)
+  SELECT 'positive rate', r.n::bigint, present.users, i.index, i.by_chance, behavpred_internal.drift_verdict('positive rate', i.index, i.by_chance, 9.5 * i.by_chance)
   FROM (SELECT (m.metrics ->> 'population_positives')::float8 AS p, (m.metrics ->> 'candidates')::float8 AS n) r
   CROSS JOIN LATERAL (SELECT pow(ln((present.positives + 0.5) / (present.users + 1) / ((r.p + 0.5) / (r.n + 1))), 2) AS index,
                              1 / (r.p + 0.5) + 1 / (present.positives + 0.5) AS by_chance) i
@@ -3559,14 +3570,14 @@ $$;
 COMMENT ON FUNCTION check_drift(text) IS
 'How far the deployed model of a target is from what it was trained on: its score, the gap between it and the graph''s own score of the target''s objects (teacher-student gap, of users who were there when the graph was trained), the rate of positives (unless the target has candidates; psi is then the square of its logarithmic change), and what check_graph_drift() tells of the graph. Its only row is "vectors" when the graph was trained anew and the model does not fit. Columns as there; the gap is judged as a factor mass is';
 
-REVOKE EXECUTE ON FUNCTION check_drift(text), check_graph_drift(text), drift_positives(text, text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION check_drift(text), check_graph_drift(text) FROM PUBLIC;
 
 -- ---------------------------------------------------------------------------
 -- The nightly recipe: one procedure for pg_cron
 -- ---------------------------------------------------------------------------
 
 -- What a later training must be told to make a network like the kept one.
-CREATE FUNCTION nightly_options(graph text, warm boolean) RETURNS jsonb
+CREATE FUNCTION behavpred_internal.nightly_options(graph text, warm boolean) RETURNS jsonb
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -3578,11 +3589,11 @@ AS $$
     AND o.key = ANY ('{hide_positives,routing,routing_temperature,attention,attention_width,neighbour_scale,keep_lengths,mapping,layer_mean,full_gradient,id_embeddings,loss,spectral_start,initial_bias,weight_decay,target_fraction}')
 $$;
 
-COMMENT ON FUNCTION nightly_options(text, boolean) IS
+COMMENT ON FUNCTION behavpred_internal.nightly_options(text, boolean) IS
 'For run_nightly(): options that make a network of the same kind as that of the graph''s last run';
 
 -- Verdict over all measures of a graph, or of a target: the worst; retrain when it cannot be checked.
-CREATE FUNCTION nightly_verdict(graph text, target text) RETURNS text
+CREATE FUNCTION behavpred_internal.nightly_verdict(graph text, target text) RETURNS text
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -3598,7 +3609,7 @@ EXCEPTION WHEN object_not_in_prerequisite_state THEN
 END
 $$;
 
-COMMENT ON FUNCTION nightly_verdict(text, text) IS
+COMMENT ON FUNCTION behavpred_internal.nightly_verdict(text, text) IS
 'For run_nightly(): the worst verdict on a graph (target NULL) or on a target; retrain when there is nothing to compare with';
 
 -- Without a SET clause, for it commits: names are looked up in pg_catalog as soon as it has said so,
@@ -3628,11 +3639,11 @@ BEGIN
   IF kept THEN
     CALL behavpred.run_graph(run_nightly.graph, (last.options ->> 'dimension')::int, (last.options ->> 'factors')::int, (last.options ->> 'layers')::int,
       (last.options ->> 'routing_iterations')::int, epochs => 0, seed => last.seed,
-      options => behavpred.nightly_options(run_nightly.graph, true));
+      options => behavpred_internal.nightly_options(run_nightly.graph, true));
     PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-    SELECT behavpred.nightly_verdict(run_nightly.graph, NULL) INTO verdict;
+    SELECT behavpred_internal.nightly_verdict(run_nightly.graph, NULL) INTO verdict;
     IF verdict = 'ok' AND EXISTS (SELECT FROM behavpred.registered_target t WHERE t.graph = run_nightly.graph AND t.deployed_version IS NOT NULL
-                                  AND behavpred.nightly_verdict(t.graph, t.target) <> 'ok') THEN
+                                  AND behavpred_internal.nightly_verdict(t.graph, t.target) <> 'ok') THEN
       verdict := 'watch';
     END IF;
   ELSE
@@ -3641,7 +3652,7 @@ BEGIN
   IF retrain = 'always' OR (retrain = 'drift' AND verdict <> 'ok') THEN
     CALL behavpred.run_graph(run_nightly.graph, (last.options ->> 'dimension')::int, (last.options ->> 'factors')::int, (last.options ->> 'layers')::int,
       (last.options ->> 'routing_iterations')::int, seed => last.seed,
-      options => behavpred.nightly_options(run_nightly.graph, kept), max_seconds => max_seconds);
+      options => behavpred_internal.nightly_options(run_nightly.graph, kept), max_seconds => max_seconds);
     PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   END IF;
 
@@ -3649,7 +3660,7 @@ BEGIN
   SELECT array_agg(t.target ORDER BY t.target) INTO target_names
   FROM behavpred.registered_target t
   WHERE t.graph = run_nightly.graph
-    AND (retrain = 'always' OR t.deployed_version IS NULL OR (retrain = 'drift' AND behavpred.nightly_verdict(t.graph, t.target) <> 'ok'));
+    AND (retrain = 'always' OR t.deployed_version IS NULL OR (retrain = 'drift' AND behavpred_internal.nightly_verdict(t.graph, t.target) <> 'ok'));
   IF target_names IS NOT NULL THEN
     CALL behavpred.run_targets(run_nightly.graph, target_names, max_seconds => max_seconds);
     PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
@@ -3683,7 +3694,7 @@ COMMENT ON TABLE graph_time IS 'Graphs that read the past up to a moment only, o
 GRANT SELECT, INSERT, UPDATE, DELETE ON graph_time TO PUBLIC;
 ALTER TABLE graph_time ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_rows ON graph_time USING (owner = current_user);
-CREATE POLICY granted_rows ON graph_time FOR SELECT USING (privilege_near(owner, graph) >= 1);
+CREATE POLICY granted_rows ON graph_time FOR SELECT USING (behavpred_internal.privilege_near(owner, graph) >= 1);
 CREATE POLICY of_same_owner ON graph_time AS RESTRICTIVE FOR INSERT
   WITH CHECK (EXISTS (SELECT FROM registered_graph g WHERE g.graph = graph_time.graph AND g.owner = graph_time.owner));
 
@@ -3706,7 +3717,7 @@ BEGIN
     RAISE EXCEPTION USING errcode = 'undefined_object',
       message = CASE WHEN $1 IS NULL THEN 'graph must not be NULL' ELSE format('graph "%s" does not exist', $1) END,
       hint = 'Your graphs: SELECT * FROM behavpred.graphs;';
-  ELSIF NOT behavpred.sees_rows_of(g.owner) THEN
+  ELSIF NOT behavpred_internal.sees_rows_of(g.owner) THEN
     RAISE EXCEPTION USING errcode = 'insufficient_privilege',
       message = format('graph "%s" is owned by "%s"', $1, g.owner),
       detail = 'What it reads is for its owner to say.', hint = format('SET ROLE %I;', g.owner);
@@ -3755,8 +3766,8 @@ BEGIN
                   ELSE format('SELECT * FROM behavpred.train_graph(%L);', $1) END;
   END IF;
   EXECUTE format('CREATE TEMPORARY TABLE behavpred_after_the_cut ON COMMIT DROP AS SELECT DISTINCT i.%1$I, i.%2$I FROM %3$s i WHERE i.%4$I >= %5$L::timestamptz AND %6$s%7$s',
-    g.user_column, g.object_column, behavpred.relation_named(g.interactions), g.time_column, cut,
-    behavpred.capture_filter(g, behavpred.relation_named(g.interactions), 'i'),
+    g.user_column, g.object_column, behavpred_internal.relation_named(g.interactions), g.time_column, cut,
+    behavpred_internal.capture_filter(g, behavpred_internal.relation_named(g.interactions), 'i'),
     CASE WHEN $2 IS NOT NULL THEN format(' AND i.%I < %L::timestamptz + %L::interval', g.time_column, cut, $2) ELSE '' END);
   SELECT e.* INTO users, pairs, pairs_left_out, recall, recall_error, ndcg, ndcg_error, precision_at_k, hit_rate, popularity_recall, popularity_ndcg, seconds
   FROM behavpred.evaluate_graph($1, 'pg_temp.behavpred_after_the_cut', $3, $4) e;
@@ -3787,7 +3798,7 @@ COMMENT ON TABLE graph_behavior IS
 GRANT SELECT, INSERT, UPDATE, DELETE ON graph_behavior TO PUBLIC;
 ALTER TABLE graph_behavior ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_rows ON graph_behavior USING (owner = current_user);
-CREATE POLICY granted_rows ON graph_behavior FOR SELECT USING (privilege_near(owner, graph) >= 1);
+CREATE POLICY granted_rows ON graph_behavior FOR SELECT USING (behavpred_internal.privilege_near(owner, graph) >= 1);
 CREATE POLICY of_same_owner ON graph_behavior AS RESTRICTIVE FOR INSERT
   WITH CHECK (EXISTS (SELECT FROM registered_graph g WHERE g.graph = graph_behavior.graph AND g.owner = graph_behavior.owner));
 

@@ -16,7 +16,7 @@ COMMENT ON TABLE graph_behavior IS
 GRANT SELECT, INSERT, UPDATE, DELETE ON graph_behavior TO PUBLIC;
 ALTER TABLE graph_behavior ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_rows ON graph_behavior USING (owner = current_user);
-CREATE POLICY granted_rows ON graph_behavior FOR SELECT USING (privilege_near(owner, graph) >= 1);
+CREATE POLICY granted_rows ON graph_behavior FOR SELECT USING (behavpred_internal.privilege_near(owner, graph) >= 1);
 CREATE POLICY of_same_owner ON graph_behavior AS RESTRICTIVE FOR INSERT
   WITH CHECK (EXISTS (SELECT FROM registered_graph g WHERE g.graph = graph_behavior.graph AND g.owner = graph_behavior.owner));
 

@@ -27,6 +27,7 @@ CREATE TABLE changed_nodes (
 CREATE INDEX changed_nodes_graph ON changed_nodes (graph, entry);
 
 COMMENT ON TABLE change_capture IS 'Graphs whose changes are captured, and how';
+COMMENT ON SEQUENCE changed_nodes_entry_seq IS 'Numbers of entries, in their order';
 COMMENT ON TABLE changed_nodes IS
 'Queue of changes: keys of users and objects as text, up to 1,000 of either in a row; a row with neither stands for all. Written by triggers, emptied by run_refresh() and by trainings';
 COMMENT ON INDEX changed_nodes_graph IS 'The queue of one graph, oldest first';
@@ -38,8 +39,8 @@ ALTER TABLE changed_nodes ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY own_rows ON change_capture USING (owner = current_user);
 CREATE POLICY own_rows ON changed_nodes USING (owner = current_user);
-CREATE POLICY granted_training ON change_capture USING (privilege_on(owner, graph, NULL) >= 3);
-CREATE POLICY granted_training ON changed_nodes USING (privilege_on(owner, graph, NULL) >= 3);
+CREATE POLICY granted_training ON change_capture USING (behavpred_internal.privilege_on(owner, graph, NULL) >= 3);
+CREATE POLICY granted_training ON changed_nodes USING (behavpred_internal.privilege_on(owner, graph, NULL) >= 3);
 
 COMMENT ON POLICY own_rows ON change_capture IS 'Every role sees and changes its own graphs';
 COMMENT ON POLICY own_rows ON changed_nodes IS 'Every role sees and changes the queues of its own graphs';
@@ -51,7 +52,7 @@ SELECT pg_extension_config_dump('changed_nodes', '');
 SELECT pg_extension_config_dump('changed_nodes_entry_seq', '');
 
 -- The interactions that count for a graph, as a condition on rows called `source`.
-CREATE FUNCTION capture_filter(g registered_graph, relation regclass, source text) RETURNS text
+CREATE FUNCTION behavpred_internal.capture_filter(g registered_graph, relation regclass, source text) RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -67,11 +68,11 @@ AS $$
   LEFT JOIN pg_type t ON t.oid = a.atttypid
 $$;
 
-COMMENT ON FUNCTION capture_filter(registered_graph, regclass, text) IS
+COMMENT ON FUNCTION behavpred_internal.capture_filter(registered_graph, regclass, text) IS
 'For capture_changes(): the condition for rows that are interactions of a graph';
 
 -- The columns that decide what an interaction is worth: a change of any other changes nothing.
-CREATE FUNCTION capture_columns(g registered_graph) RETURNS name[]
+CREATE FUNCTION behavpred_internal.capture_columns(g registered_graph) RETURNS name[]
 LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -79,10 +80,10 @@ AS $$
                             CASE WHEN g.since IS NOT NULL THEN g.time_column END], NULL)
 $$;
 
-COMMENT ON FUNCTION capture_columns(registered_graph) IS 'For capture_changes(): the columns whose updates matter';
+COMMENT ON FUNCTION behavpred_internal.capture_columns(registered_graph) IS 'For capture_changes(): the columns whose updates matter';
 
 -- The INSERT into the queue for one statement's changed rows: distinct keys, a thousand in a row.
-CREATE FUNCTION capture_rows(g registered_graph, changed text, filter text) RETURNS text
+CREATE FUNCTION behavpred_internal.capture_rows(g registered_graph, changed text, filter text) RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -99,13 +100,13 @@ AS $$
 $statement$, g.graph, g.user_column, g.object_column, changed, filter)
 $$;
 
-COMMENT ON FUNCTION capture_rows(registered_graph, text, text) IS
+COMMENT ON FUNCTION behavpred_internal.capture_rows(registered_graph, text, text) IS
 'For capture_changes(): the statement that queues the keys of changed rows';
 
 -- What the triggers of a graph call. The function belongs to the owner of the graph and runs
 -- as him, not as whoever writes: writers need no privilege on the queue, and types or casts of
 -- the table run as the one who registered it. A column that is gone must not stop the writers.
-CREATE FUNCTION capture_body(g registered_graph, relation regclass, mode text) RETURNS text
+CREATE FUNCTION behavpred_internal.capture_body(g registered_graph, relation regclass, mode text) RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -124,7 +125,7 @@ BEGIN
   RETURN NULL;
 END
 $function$, g.graph, g.user_column, g.object_column,
-    behavpred.capture_filter(g, relation, 'OLD'), behavpred.capture_filter(g, relation, 'NEW'))
+    behavpred_internal.capture_filter(g, relation, 'OLD'), behavpred_internal.capture_filter(g, relation, 'NEW'))
   ELSE format($function$
 BEGIN
   IF TG_OP = 'TRUNCATE' THEN
@@ -139,22 +140,22 @@ EXCEPTION WHEN undefined_column OR undefined_table OR undefined_function OR data
     hint = %5$L;
   RETURN NULL;
 END
-$function$, g.graph, behavpred.capture_rows(g, 'new_rows', c.filter), behavpred.capture_rows(g, 'old_rows', c.filter),
-    behavpred.capture_rows(g, format('((SELECT %1$s FROM old_rows EXCEPT ALL SELECT %1$s FROM new_rows) UNION ALL '
+$function$, g.graph, behavpred_internal.capture_rows(g, 'new_rows', c.filter), behavpred_internal.capture_rows(g, 'old_rows', c.filter),
+    behavpred_internal.capture_rows(g, format('((SELECT %1$s FROM old_rows EXCEPT ALL SELECT %1$s FROM new_rows) UNION ALL '
       '(SELECT %1$s FROM new_rows EXCEPT ALL SELECT %1$s FROM old_rows))', c.columns), c.filter),
     format('As %I: SELECT behavpred.capture_changes(%L, %L);', g.owner, g.graph, mode)) END
-  FROM (SELECT behavpred.capture_filter(g, relation, 'x') AS filter,
+  FROM (SELECT behavpred_internal.capture_filter(g, relation, 'x') AS filter,
                (SELECT string_agg(CASE WHEN name = g.behavior_column THEN format('%1$I::text AS %1$I', name)
                                        ELSE quote_ident(name) END, ', ')
-                FROM unnest(behavpred.capture_columns(g)) name) AS columns) c
+                FROM unnest(behavpred_internal.capture_columns(g)) name) AS columns) c
 $$;
 
-COMMENT ON FUNCTION capture_body(registered_graph, regclass, text) IS
+COMMENT ON FUNCTION behavpred_internal.capture_body(registered_graph, regclass, text) IS
 'For capture_changes(): the source of the function that the triggers of a graph call';
 
 -- The table and, because triggers for statements fire for the relation that is named in
 -- them only, every partition and every table that inherits from it. Triggers for rows are cloned by the server.
-CREATE FUNCTION capture_relations(relation regclass, mode text) RETURNS SETOF regclass
+CREATE FUNCTION behavpred_internal.capture_relations(relation regclass, mode text) RETURNS SETOF regclass
 LANGUAGE sql STABLE STRICT
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -166,11 +167,11 @@ AS $$
   WHERE c.relkind IN ('r', 'p') ORDER BY t.relation <> $1, t.relation::regclass::text
 $$;
 
-COMMENT ON FUNCTION capture_relations(regclass, text) IS
+COMMENT ON FUNCTION behavpred_internal.capture_relations(regclass, text) IS
 'For capture_changes(): the relations that need triggers of their own';
 
 -- The triggers of a mode on one relation, dropped with the extension.
-CREATE FUNCTION capture_attach(g registered_graph, relation regclass, mode text, function regproc) RETURNS void
+CREATE FUNCTION behavpred_internal.capture_attach(g registered_graph, relation regclass, mode text, function regproc) RETURNS void
 LANGUAGE plpgsql VOLATILE STRICT
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -184,7 +185,7 @@ BEGIN
       ('update', 'statement', 'UPDATE', 'REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows', 'STATEMENT'),
       ('delete', 'statement', 'DELETE', 'REFERENCING OLD TABLE AS old_rows', 'STATEMENT'),
       ('row', 'row', (SELECT 'INSERT OR DELETE OR UPDATE OF ' || string_agg(quote_ident(c), ', ')
-                      FROM unnest(behavpred.capture_columns(g)) c), '', 'ROW'),
+                      FROM unnest(behavpred_internal.capture_columns(g)) c), '', 'ROW'),
       ('truncate', mode, 'TRUNCATE', '', 'STATEMENT')) AS k (name, mode, events, tables, level)
     WHERE k.mode = $3
       -- The server has cloned the trigger for rows from the parent.
@@ -201,11 +202,11 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION capture_attach(registered_graph, regclass, text, regproc) IS
+COMMENT ON FUNCTION behavpred_internal.capture_attach(registered_graph, regclass, text, regproc) IS
 'For capture_changes(): the triggers of a graph on one relation';
 
 -- The function of a graph's triggers, and with it the triggers, on whichever tables they are.
-CREATE FUNCTION drop_capture(graph text, keep_queue boolean DEFAULT false) RETURNS void
+CREATE FUNCTION behavpred_internal.drop_capture(graph text, keep_queue boolean DEFAULT false) RETURNS void
 LANGUAGE plpgsql VOLATILE STRICT
 SET search_path = pg_catalog, pg_temp
 SET client_min_messages = warning
@@ -227,11 +228,11 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION drop_capture(text, boolean) IS
+COMMENT ON FUNCTION behavpred_internal.drop_capture(text, boolean) IS
 'For capture_changes() and drop_graph(): end the capture of a graph of yours, with its triggers and, unless keep_queue, its queue';
 
 -- The graph, whose owner must be the caller, and a mode that suits its interactions.
-CREATE FUNCTION check_capture(graph text, mode text, overlap interval) RETURNS registered_graph
+CREATE FUNCTION behavpred_internal.check_capture(graph text, mode text, overlap interval) RETURNS registered_graph
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -262,7 +263,7 @@ BEGIN
     RETURN g;
   END IF;
   SELECT c.relkind, pg_has_role(c.relowner, 'USAGE') INTO kind, owned
-  FROM pg_class c WHERE c.oid = behavpred.relation_named(g.interactions);
+  FROM pg_class c WHERE c.oid = behavpred_internal.relation_named(g.interactions);
   IF kind IS NULL THEN
     RAISE EXCEPTION USING errcode = 'undefined_table',
       message = format('relation %s does not exist any more', g.interactions),
@@ -296,7 +297,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION check_capture(text, text, interval) IS
+COMMENT ON FUNCTION behavpred_internal.check_capture(text, text, interval) IS
 'For capture_changes(): complains about a graph or a mode that cannot be captured';
 
 CREATE FUNCTION capture_changes(graph text, mode text DEFAULT 'statement', overlap interval DEFAULT '5 minutes')
@@ -306,14 +307,14 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
-  g behavpred.registered_graph := behavpred.check_capture(graph, mode, overlap);
-  source regclass := behavpred.relation_named(g.interactions);
+  g behavpred.registered_graph := behavpred_internal.check_capture(graph, mode, overlap);
+  source regclass := behavpred_internal.relation_named(g.interactions);
   function text;
   relation regclass;
   relations bigint := 0;
   latest timestamptz;
 BEGIN
-  PERFORM behavpred.drop_capture(graph, mode <> 'none');
+  PERFORM behavpred_internal.drop_capture(graph, mode <> 'none');
   IF mode = 'none' THEN
     RETURN 0;
   END IF;
@@ -326,16 +327,16 @@ BEGIN
     SELECT format('%I.%I', n.nspname, g.graph || '_capture') INTO function
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = source;
     EXECUTE format('CREATE FUNCTION %s() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS %L',
-                   function, behavpred.capture_body(g, source, mode));
+                   function, behavpred_internal.capture_body(g, source, mode));
     EXECUTE format('REVOKE EXECUTE ON FUNCTION %s() FROM PUBLIC', function);
     EXECUTE format('ALTER FUNCTION %s() DEPENDS ON EXTENSION behavpred', function);
     EXECUTE format('COMMENT ON FUNCTION %s() IS %L', function, format('Queues the changes of graph "%s"', graph));
-    FOR relation IN SELECT * FROM behavpred.capture_relations(source, mode) LOOP
-      PERFORM behavpred.capture_attach(g, relation, mode, function::regproc);
+    FOR relation IN SELECT * FROM behavpred_internal.capture_relations(source, mode) LOOP
+      PERFORM behavpred_internal.capture_attach(g, relation, mode, function::regproc);
       relations := relations + 1;
     END LOOP;
     IF mode = 'statement' AND EXISTS (SELECT FROM pg_subscription_rel s
-                                      WHERE s.srrelid IN (SELECT * FROM behavpred.capture_relations(source, mode))) THEN
+                                      WHERE s.srrelid IN (SELECT * FROM behavpred_internal.capture_relations(source, mode))) THEN
       RAISE WARNING USING message = format('rows that replication brings into %s are not captured', source),
         detail = 'A subscription applies them row by row, and triggers for statements do not fire.',
         hint = format('SELECT behavpred.capture_changes(%L, ''row'');', graph);
@@ -355,27 +356,27 @@ Result: the number of relations that have triggers. What changed before is not c
 REVOKE EXECUTE ON FUNCTION capture_changes(text, text, interval) FROM PUBLIC;
 
 -- Partitions and heirs that came after capture_changes().
-CREATE FUNCTION uncaptured_relations(graph text) RETURNS regclass[]
+CREATE FUNCTION behavpred_internal.uncaptured_relations(graph text) RETURNS regclass[]
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
   SELECT coalesce(array_agg(r.relation), '{}')
   FROM behavpred.registered_graph g
   JOIN behavpred.change_capture c ON c.graph = g.graph AND c.owner = g.owner AND c.mode <> 'time'
-  CROSS JOIN LATERAL behavpred.capture_relations(behavpred.relation_named(g.interactions), c.mode) r (relation)
+  CROSS JOIN LATERAL behavpred_internal.capture_relations(behavpred_internal.relation_named(g.interactions), c.mode) r (relation)
   WHERE g.graph = $1 AND NOT EXISTS (
     SELECT FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
     WHERE t.tgrelid = r.relation AND p.proname = g.graph || '_capture' AND t.tgenabled IN ('A', 'O')
       AND (t.tgtype & 1 = 1) = (c.mode = 'row'))
 $$;
 
-COMMENT ON FUNCTION uncaptured_relations(text) IS
+COMMENT ON FUNCTION behavpred_internal.uncaptured_relations(text) IS
 'For the view freshness: tables of a captured graph whose rows the triggers miss';
 
 CREATE VIEW freshness AS
 SELECT g.graph, g.owner, coalesce(c.mode, 'none') AS capture, c.captured_since, c.watermark,
        q.oldest, q.entries, q.users, q.objects, q.everything,
-       uncaptured_relations(g.graph) AS uncaptured, r.finished_at AS trained_at
+       behavpred_internal.uncaptured_relations(g.graph) AS uncaptured, r.finished_at AS trained_at
 FROM registered_graph g
 LEFT JOIN change_capture c ON c.graph = g.graph AND c.owner = g.owner
 LEFT JOIN training_run r ON r.run_id = g.trained_run
@@ -385,7 +386,7 @@ CROSS JOIN LATERAL (
          (SELECT count(DISTINCT k) FROM changed_nodes m CROSS JOIN LATERAL unnest(m.objects) k WHERE m.graph = g.graph AND m.owner = g.owner) AS objects,
          coalesce(bool_or(n.users IS NULL AND n.objects IS NULL), false) AS everything
   FROM changed_nodes n WHERE n.graph = g.graph AND n.owner = g.owner) q
-WHERE sees_target(g.owner, g.graph, NULL, 3);
+WHERE behavpred_internal.sees_target(g.owner, g.graph, NULL, 3);
 
 COMMENT ON VIEW freshness IS
 'How fresh the vectors of your graphs are: how changes are captured and since when, up to which time mode time has looked; the queue: its oldest entry, distinct users and objects, everything when the table was truncated; uncaptured: tables whose rows the triggers miss (call capture_changes() again); the last training';

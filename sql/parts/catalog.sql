@@ -1,7 +1,13 @@
 -- behavpred: behaviour prediction and audience expansion inside the database.
--- All objects live in schema behavpred, which CREATE EXTENSION makes.
+-- What users call and see lives in schema behavpred, which CREATE EXTENSION makes, the rest in behavpred_internal.
 
 \echo Use "CREATE EXTENSION behavpred" to load this file. \quit
+
+-- What the extension calls itself: parts of its functions, views, policies and types. Everyone may call them, because
+-- each acts with the privileges of its caller, and whoever calls report_html() calls its parts.
+CREATE SCHEMA behavpred_internal;
+COMMENT ON SCHEMA behavpred_internal IS 'Parts of behavpred that are not meant to be called: no promises from one version to the next';
+GRANT USAGE ON SCHEMA behavpred_internal TO PUBLIC;
 
 -- ---------------------------------------------------------------------------
 -- What is registered and what was trained. Every role sees and changes its own
@@ -79,31 +85,32 @@ CREATE TABLE registered_target (
 
 COMMENT ON TABLE registered_graph IS 'Graphs: where their interactions and features are, and where their embeddings went';
 COMMENT ON TABLE training_run IS 'Trainings of graphs and targets: options, and results as JSON';
+COMMENT ON SEQUENCE training_run_run_id_seq IS 'Numbers of runs';
 COMMENT ON TABLE training_epoch IS 'What each epoch of a training of a graph reached';
 COMMENT ON TABLE registered_target IS 'Targets: one behaviour to predict for one object or several';
 
 -- The model of one target: an array of numbers with a header and a checksum.
 CREATE TYPE model;
 
-CREATE FUNCTION model_in(cstring) RETURNS model
+CREATE FUNCTION behavpred_internal.model_in(cstring) RETURNS model
   AS 'MODULE_PATHNAME', 'behavpred_model_in' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-CREATE FUNCTION model_out(model) RETURNS cstring
+CREATE FUNCTION behavpred_internal.model_out(model) RETURNS cstring
   AS 'MODULE_PATHNAME', 'behavpred_model_out' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-CREATE FUNCTION model_recv(internal) RETURNS model
+CREATE FUNCTION behavpred_internal.model_recv(internal) RETURNS model
   AS 'MODULE_PATHNAME', 'behavpred_model_recv' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-CREATE FUNCTION model_send(model) RETURNS bytea
+CREATE FUNCTION behavpred_internal.model_send(model) RETURNS bytea
   AS 'MODULE_PATHNAME', 'behavpred_model_send' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 
 CREATE TYPE model (
-  INPUT = model_in, OUTPUT = model_out, RECEIVE = model_recv, SEND = model_send,
+  INPUT = behavpred_internal.model_in, OUTPUT = behavpred_internal.model_out, RECEIVE = behavpred_internal.model_recv, SEND = behavpred_internal.model_send,
   INTERNALLENGTH = VARIABLE, ALIGNMENT = double, STORAGE = extended
 );
 
 COMMENT ON TYPE model IS 'A trained model of a target: numbers with a header and a checksum, made by train_target()';
-COMMENT ON FUNCTION model_in(cstring) IS 'Input of type model';
-COMMENT ON FUNCTION model_out(model) IS 'Output of type model';
-COMMENT ON FUNCTION model_recv(internal) IS 'Binary input of type model';
-COMMENT ON FUNCTION model_send(model) IS 'Binary output of type model';
+COMMENT ON FUNCTION behavpred_internal.model_in(cstring) IS 'Input of type model';
+COMMENT ON FUNCTION behavpred_internal.model_out(model) IS 'Output of type model';
+COMMENT ON FUNCTION behavpred_internal.model_recv(internal) IS 'Binary input of type model';
+COMMENT ON FUNCTION behavpred_internal.model_send(model) IS 'Binary output of type model';
 
 CREATE TABLE trained_model (
   target text NOT NULL REFERENCES registered_target ON DELETE CASCADE,

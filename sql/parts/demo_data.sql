@@ -4,7 +4,7 @@
 
 -- Uniform in [0, 1): a pure function of its arguments, so that the data are the same
 -- at every call. No SET clause, so that it is inlined.
-CREATE FUNCTION demo_uniform(seed bigint, stream int, item bigint) RETURNS float8
+CREATE FUNCTION behavpred_internal.demo_uniform(seed bigint, stream int, item bigint) RETURNS float8
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 AS $$ SELECT (hashint8extended(item, seed * 64 + stream) >> 11 & 9007199254740991) / 9007199254740992.0::float8 $$;
 
@@ -43,11 +43,11 @@ BEGIN
     user_id bigint PRIMARY KEY, first_factor int NOT NULL, second_factor int NOT NULL,
     share float8 NOT NULL, events int NOT NULL, held_out boolean NOT NULL);
   INSERT INTO user_truth
-  SELECT u, f, 1 + (f + floor(behavpred.demo_uniform(seed, 2, u) * (factors - 1))::int) % factors,
-         0.5 + 0.45 * behavpred.demo_uniform(seed, 3, u),
-         floor(events_per_user * least(10, 0.5 / sqrt(1 - behavpred.demo_uniform(seed, 4, u))))::int,
-         behavpred.demo_uniform(seed, 5, u) < 0.5
-  FROM (SELECT u, 1 + floor(behavpred.demo_uniform(seed, 1, u) * factors)::int AS f
+  SELECT u, f, 1 + (f + floor(behavpred_internal.demo_uniform(seed, 2, u) * (factors - 1))::int) % factors,
+         0.5 + 0.45 * behavpred_internal.demo_uniform(seed, 3, u),
+         floor(events_per_user * least(10, 0.5 / sqrt(1 - behavpred_internal.demo_uniform(seed, 4, u))))::int,
+         behavpred_internal.demo_uniform(seed, 5, u) < 0.5
+  FROM (SELECT u, 1 + floor(behavpred_internal.demo_uniform(seed, 1, u) * factors)::int AS f
         FROM generate_series(1, users) AS u) AS drawn;
 
   -- Age, country and plan tell something of the first factor; newsletter and days nothing.
@@ -55,14 +55,14 @@ BEGIN
     user_id bigint PRIMARY KEY, age int, country text, plan text, newsletter boolean, days_since_signup int);
   INSERT INTO users
   SELECT user_id,
-         CASE WHEN behavpred.demo_uniform(seed, 6, user_id) > 0.1 THEN
-           floor(18 + 40.0 * (first_factor - 1) / factors + 25 * behavpred.demo_uniform(seed, 7, user_id))::int END,
-         countries[1 + CASE WHEN behavpred.demo_uniform(seed, 8, user_id) < 0.4 THEN first_factor
-                       ELSE floor(6 * behavpred.demo_uniform(seed, 9, user_id))::int END % 6],
-         plans[1 + CASE WHEN behavpred.demo_uniform(seed, 10, user_id) < 0.3 THEN first_factor
-                   ELSE floor(3 * behavpred.demo_uniform(seed, 11, user_id))::int END % 3],
-         behavpred.demo_uniform(seed, 12, user_id) < 0.3,
-         floor(1500 * behavpred.demo_uniform(seed, 13, user_id))::int
+         CASE WHEN behavpred_internal.demo_uniform(seed, 6, user_id) > 0.1 THEN
+           floor(18 + 40.0 * (first_factor - 1) / factors + 25 * behavpred_internal.demo_uniform(seed, 7, user_id))::int END,
+         countries[1 + CASE WHEN behavpred_internal.demo_uniform(seed, 8, user_id) < 0.4 THEN first_factor
+                       ELSE floor(6 * behavpred_internal.demo_uniform(seed, 9, user_id))::int END % 6],
+         plans[1 + CASE WHEN behavpred_internal.demo_uniform(seed, 10, user_id) < 0.3 THEN first_factor
+                   ELSE floor(3 * behavpred_internal.demo_uniform(seed, 11, user_id))::int END % 3],
+         behavpred_internal.demo_uniform(seed, 12, user_id) < 0.3,
+         floor(1500 * behavpred_internal.demo_uniform(seed, 13, user_id))::int
   FROM user_truth;
 
   -- Each object belongs to a factor, a quarter of them to a second one as well. Its place
@@ -70,10 +70,10 @@ BEGIN
   CREATE TABLE object_truth (
     object_id bigint NOT NULL, factor int NOT NULL, place int NOT NULL, PRIMARY KEY (factor, place));
   INSERT INTO object_truth
-  SELECT o, f, row_number() OVER (PARTITION BY f ORDER BY behavpred.demo_uniform(seed, 14, o * 64 + f))
+  SELECT o, f, row_number() OVER (PARTITION BY f ORDER BY behavpred_internal.demo_uniform(seed, 14, o * 64 + f))
   FROM generate_series(1, objects) AS o,
-       LATERAL (SELECT 1 + (o + i * (1 + floor(behavpred.demo_uniform(seed, 15, o) * (factors - 1))::int))::int % factors
-                FROM generate_series(0, CASE WHEN factors > 1 AND behavpred.demo_uniform(seed, 16, o) < 0.25 THEN 1 ELSE 0 END) AS i) AS member(f);
+       LATERAL (SELECT 1 + (o + i * (1 + floor(behavpred_internal.demo_uniform(seed, 15, o) * (factors - 1))::int))::int % factors
+                FROM generate_series(0, CASE WHEN factors > 1 AND behavpred_internal.demo_uniform(seed, 16, o) < 0.25 THEN 1 ELSE 0 END) AS i) AS member(f);
 
   CREATE TABLE target_truth (target bigint PRIMARY KEY, factor int NOT NULL);
   INSERT INTO target_truth SELECT objects + t, 1 + (t - 1) % factors FROM generate_series(1, targets) AS t;
@@ -81,9 +81,9 @@ BEGIN
   CREATE TABLE objects (object_id bigint PRIMARY KEY, category text NOT NULL, price float8 NOT NULL);
   INSERT INTO objects
   SELECT object_id,
-         'category ' || CASE WHEN behavpred.demo_uniform(seed, 17, object_id) < 0.6 THEN min(factor)
-                        ELSE 1 + floor(factors * behavpred.demo_uniform(seed, 18, object_id))::int END,
-         round((5 * exp(3 * behavpred.demo_uniform(seed, 19, object_id)))::numeric, 2)
+         'category ' || CASE WHEN behavpred_internal.demo_uniform(seed, 17, object_id) < 0.6 THEN min(factor)
+                        ELSE 1 + floor(factors * behavpred_internal.demo_uniform(seed, 18, object_id))::int END,
+         round((5 * exp(3 * behavpred_internal.demo_uniform(seed, 19, object_id)))::numeric, 2)
   FROM object_truth GROUP BY object_id
   UNION ALL SELECT target, 'campaign', 0 FROM target_truth;
 
@@ -96,18 +96,18 @@ BEGIN
     SELECT row_number() OVER (ORDER BY user_id, i) AS event_id, user_id, first_factor, second_factor, share
     FROM user_truth, generate_series(1, events) AS i
   ), caused AS (
-    SELECT event_id, user_id, behavpred.demo_uniform(seed, 20, event_id) < 0.25 AS chance,
-           CASE WHEN behavpred.demo_uniform(seed, 20, event_id) < 0.25 THEN 1 + floor(behavpred.demo_uniform(seed, 21, event_id) * factors)::int
-                WHEN behavpred.demo_uniform(seed, 22, event_id) < share THEN first_factor
-                WHEN behavpred.demo_uniform(seed, 22, event_id) < share + 0.7 * (1 - share) THEN second_factor
-                ELSE 1 + floor(behavpred.demo_uniform(seed, 21, event_id) * factors)::int END AS factor
+    SELECT event_id, user_id, behavpred_internal.demo_uniform(seed, 20, event_id) < 0.25 AS chance,
+           CASE WHEN behavpred_internal.demo_uniform(seed, 20, event_id) < 0.25 THEN 1 + floor(behavpred_internal.demo_uniform(seed, 21, event_id) * factors)::int
+                WHEN behavpred_internal.demo_uniform(seed, 22, event_id) < share THEN first_factor
+                WHEN behavpred_internal.demo_uniform(seed, 22, event_id) < share + 0.7 * (1 - share) THEN second_factor
+                ELSE 1 + floor(behavpred_internal.demo_uniform(seed, 21, event_id) * factors)::int END AS factor
     FROM drawn
   ), length AS (
     SELECT factor, count(*)::float8 AS n FROM object_truth GROUP BY factor
   )
   SELECT event_id, user_id, object_id, CASE WHEN NOT chance THEN factor END
   FROM caused JOIN length USING (factor) JOIN object_truth USING (factor)
-  WHERE place = floor(power(1 + behavpred.demo_uniform(seed, 23, event_id) * (power(n + 1, 0.2) - 1), 5))::int;
+  WHERE place = floor(power(1 + behavpred_internal.demo_uniform(seed, 23, event_id) * (power(n + 1, 0.2) - 1), 5))::int;
 
   -- What each user would do to each target: probability ~ (part of the target's factor in
   -- his mixture)^2, on average target_rate. What the held-out half did lies in the future.
@@ -125,7 +125,7 @@ BEGIN
            least(0.95, target_rate * affinity / avg(affinity) OVER (PARTITION BY target)) AS probability
     FROM mixed
   )
-  SELECT target, user_id, probability, behavpred.demo_uniform(seed, 24, target * users + user_id) < probability, held_out
+  SELECT target, user_id, probability, behavpred_internal.demo_uniform(seed, 24, target * users + user_id) < probability, held_out
   FROM scaled;
 
   INSERT INTO event_truth
@@ -139,10 +139,10 @@ BEGIN
   INSERT INTO events
   SELECT event_id, user_id, object_id,
          CASE WHEN factor IS NULL THEN 'impression'
-              WHEN object_id > objects OR behavpred.demo_uniform(seed, 25, event_id) < 0.3 THEN 'purchase'
+              WHEN object_id > objects OR behavpred_internal.demo_uniform(seed, 25, event_id) < 0.3 THEN 'purchase'
               ELSE 'click' END,
-         -ln(1 - behavpred.demo_uniform(seed, 26, event_id)) * CASE WHEN factor IS NULL THEN 3 ELSE 60 END,
-         timestamptz '2026-01-01 00:00+00' + interval '90 days' * behavpred.demo_uniform(seed, 27, event_id)
+         -ln(1 - behavpred_internal.demo_uniform(seed, 26, event_id)) * CASE WHEN factor IS NULL THEN 3 ELSE 60 END,
+         timestamptz '2026-01-01 00:00+00' + interval '90 days' * behavpred_internal.demo_uniform(seed, 27, event_id)
   FROM event_truth ORDER BY event_id;
 
   CREATE TABLE future (
@@ -150,7 +150,7 @@ BEGIN
     PRIMARY KEY (object_id, user_id));
   INSERT INTO future
   SELECT user_id, target, 'purchase',
-         timestamptz '2026-04-01 00:00+00' + interval '7 days' * behavpred.demo_uniform(seed, 28, target * users + user_id)
+         timestamptz '2026-04-01 00:00+00' + interval '7 days' * behavpred_internal.demo_uniform(seed, 28, target * users + user_id)
   FROM target_user_truth WHERE happened AND held_out;
 
   FOR relation, what IN VALUES
@@ -173,7 +173,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION demo_uniform(bigint, int, bigint) IS
+COMMENT ON FUNCTION behavpred_internal.demo_uniform(bigint, int, bigint) IS
   'For demo_data: a number in [0, 1) that depends on seed, stream and item alone';
 COMMENT ON FUNCTION demo_data(name, int, int, int, int, int, float8, bigint) IS
   'Make a schema of demonstration data with planted factors, reproducible from the seed: users, objects, events, what held-out users did later (future), and the planted truth';

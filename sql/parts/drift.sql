@@ -27,8 +27,8 @@ COMMENT ON INDEX drift_reference_target IS 'The histograms of a version, which g
 GRANT SELECT, INSERT, UPDATE, DELETE ON drift_reference TO PUBLIC;
 ALTER TABLE drift_reference ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_rows ON drift_reference USING (owner = current_user);
-CREATE POLICY granted_rows ON drift_reference FOR SELECT USING (privilege_on(owner, graph, target) >= 2);
-CREATE POLICY granted_training ON drift_reference USING (privilege_on(owner, graph, target) >= 3);
+CREATE POLICY granted_rows ON drift_reference FOR SELECT USING (behavpred_internal.privilege_on(owner, graph, target) >= 2);
+CREATE POLICY granted_training ON drift_reference USING (behavpred_internal.privilege_on(owner, graph, target) >= 3);
 CREATE POLICY of_same_owner ON drift_reference AS RESTRICTIVE FOR INSERT
   WITH CHECK (EXISTS (SELECT FROM registered_graph g WHERE g.graph = drift_reference.graph AND g.owner = drift_reference.owner));
 
@@ -41,7 +41,7 @@ SELECT pg_extension_config_dump('drift_reference', '');
 
 -- About 5,000 users, by the size of the table: nothing is known of one that has just been filled. Of a large table blocks are read at random, and of each only a few rows,
 -- because neighbours in a table are often alike.
-CREATE FUNCTION drift_sample(embeddings regclass) RETURNS text
+CREATE FUNCTION behavpred_internal.drift_sample(embeddings regclass) RETURNS text
 LANGUAGE sql STABLE STRICT
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -53,10 +53,10 @@ AS $$
   WHERE c.oid = embeddings
 $$;
 
-COMMENT ON FUNCTION drift_sample(regclass) IS 'For check_drift(): where a sample of users is read from';
+COMMENT ON FUNCTION behavpred_internal.drift_sample(regclass) IS 'For check_drift(): where a sample of users is read from';
 
 -- What is measured of users: by the graph alone, or with the model and the objects of a target.
-CREATE FUNCTION drift_values(graph text, target text, version int) RETURNS TABLE (measure text, numbers float8[])
+CREATE FUNCTION behavpred_internal.drift_values(graph text, target text, version int) RETURNS TABLE (measure text, numbers float8[])
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -78,7 +78,7 @@ BEGIN
   SELECT * INTO run FROM behavpred.training_run r WHERE r.run_id = g.trained_run;
   dimension := run.options ->> 'dimension';
   part := dimension / (run.options ->> 'factors')::int;
-  IF behavpred.relation_named(g.user_embeddings) IS NULL OR dimension IS NULL THEN
+  IF behavpred_internal.relation_named(g.user_embeddings) IS NULL OR dimension IS NULL THEN
     RETURN;
   END IF;
   IF $2 IS NULL THEN
@@ -91,10 +91,10 @@ BEGIN
     SELECT * INTO t FROM behavpred.registered_target r WHERE r.target = $2;
     SELECT m.model INTO model FROM behavpred.trained_model m WHERE m.target = $2 AND m.version = $3;
     measures := '(''score'', behavpred.logit($1, s.embedding))';
-    IF behavpred.relation_named(g.object_embeddings) IS NOT NULL AND cardinality(t.objects) BETWEEN 1 AND 20 THEN
+    IF behavpred_internal.relation_named(g.object_embeddings) IS NOT NULL AND cardinality(t.objects) BETWEEN 1 AND 20 THEN
       -- The teacher's score: the best of the target's objects, calibrated.
       EXECUTE format('SELECT string_agg(format(''behavpred.dot(s.embedding, %%L::real[])'', o.embedding), '', '') FROM %s o WHERE o.%I = ANY ($1::%s[])',
-                     behavpred.relation_named(g.object_embeddings), g.object_column, g.object_key_type::regtype)
+                     behavpred_internal.relation_named(g.object_embeddings), g.object_column, g.object_key_type::regtype)
       INTO objects USING t.objects;
       IF objects IS NOT NULL THEN
         of_known := format('(''teacher-student gap'', behavpred.logit($1, s.embedding) - %s * greatest(%s))', run.result ->> 'scale', objects);
@@ -103,23 +103,23 @@ BEGIN
   END IF;
   RETURN QUERY EXECUTE format(
     'SELECT v.measure, array_agg(v.number) FROM (SELECT embedding, degree FROM %s) s CROSS JOIN LATERAL (VALUES %s) v (measure, number) WHERE v.number IS NOT NULL GROUP BY 1',
-    behavpred.drift_sample(behavpred.relation_named(g.user_embeddings)), measures) USING model;
+    behavpred_internal.drift_sample(behavpred_internal.relation_named(g.user_embeddings)), measures) USING model;
   -- A newcomer's vector is made of his neighbours', without having learnt, and so a little unlike: of vectors those of the same users are compared.
   IF of_known IS NOT NULL THEN
     RETURN QUERY EXECUTE format(
       'SELECT n.measure, array_agg(n.number - CASE WHEN n.measure = ''teacher-student gap'' THEN n.mean ELSE 0 END)
        FROM (SELECT v.measure, v.number, avg(v.number) OVER (PARTITION BY v.measure) AS mean
              FROM (SELECT embedding FROM %1$s WHERE %2$I = ANY ($2::%3$s[])) s CROSS JOIN LATERAL (VALUES %4$s) v (measure, number) WHERE v.number IS NOT NULL) n GROUP BY 1',
-      behavpred.relation_named(g.user_embeddings), g.user_column, g.user_key_type::regtype, of_known) USING model, known;
+      behavpred_internal.relation_named(g.user_embeddings), g.user_column, g.user_key_type::regtype, of_known) USING model, known;
   END IF;
 END
 $$;
 
-COMMENT ON FUNCTION drift_values(text, text, int) IS
+COMMENT ON FUNCTION behavpred_internal.drift_values(text, text, int) IS
 'For check_drift(): numbers of a sample of users, by measure; of a graph, or of a version of a target';
 
 -- Tenths of the reference, as far as they differ.
-CREATE FUNCTION drift_edges(numbers float8[]) RETURNS float8[]
+CREATE FUNCTION behavpred_internal.drift_edges(numbers float8[]) RETURNS float8[]
 LANGUAGE sql IMMUTABLE STRICT
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -128,9 +128,9 @@ AS $$
         FROM unnest(numbers) x) q
 $$;
 
-COMMENT ON FUNCTION drift_edges(float8[]) IS 'For check_drift(): where bins begin, ten of like size as far as numbers differ';
+COMMENT ON FUNCTION behavpred_internal.drift_edges(float8[]) IS 'For check_drift(): where bins begin, ten of like size as far as numbers differ';
 
-CREATE FUNCTION drift_counts(numbers float8[], edges float8[]) RETURNS float8[]
+CREATE FUNCTION behavpred_internal.drift_counts(numbers float8[], edges float8[]) RETURNS float8[]
 LANGUAGE sql IMMUTABLE STRICT
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -140,12 +140,12 @@ AS $$
              FROM unnest(numbers) x GROUP BY 1) c ON c.bin = b
 $$;
 
-COMMENT ON FUNCTION drift_counts(float8[], float8[]) IS 'For check_drift(): how many numbers fall into each bin';
+COMMENT ON FUNCTION behavpred_internal.drift_counts(float8[], float8[]) IS 'For check_drift(): how many numbers fall into each bin';
 
 -- The stability index of two histograms, what chance alone makes of it on average (bins in use - 1 times
 -- the sum of the reciprocal sizes), and the bound it stays below in 999 of 1,000 cases (that share of a
 -- chi-squared, by Wilson and Hilferty).
-CREATE FUNCTION drift_index(reference float8[], present float8[], OUT index float8, OUT by_chance float8, OUT bound float8)
+CREATE FUNCTION behavpred_internal.drift_index(reference float8[], present float8[], OUT index float8, OUT by_chance float8, OUT bound float8)
 LANGUAGE sql IMMUTABLE STRICT
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -159,12 +159,12 @@ AS $$
         WHERE n > 0 AND m > 0) s
 $$;
 
-COMMENT ON FUNCTION drift_index(float8[], float8[]) IS
+COMMENT ON FUNCTION behavpred_internal.drift_index(float8[], float8[]) IS
 'For check_drift(): the population stability index of two histograms of counts, its mean without any drift, and the bound it then stays below in 999 of 1,000 cases';
 
 -- Masses and gaps move by up to 0.25 when a network that learns nothing takes in a third more users of the same kind:
 -- of these, what makes another measure a reason to train again is one to watch.
-CREATE FUNCTION drift_verdict(measure text, index float8, by_chance float8, bound float8) RETURNS text
+CREATE FUNCTION behavpred_internal.drift_verdict(measure text, index float8, by_chance float8, bound float8) RETURNS text
 LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -173,10 +173,10 @@ AS $$
   FROM (SELECT CASE WHEN measure LIKE 'factor mass %' OR measure = 'teacher-student gap' THEN 2.5 ELSE 1 END AS scale) s
 $$;
 
-COMMENT ON FUNCTION drift_verdict(text, float8, float8, float8) IS
+COMMENT ON FUNCTION behavpred_internal.drift_verdict(text, float8, float8, float8) IS
 'For check_drift(): ok, watch from 0.1, retrain from 0.25 (for factor mass and teacher-student gap 0.25 and 0.625), after what chance makes of it is taken off; ok as long as chance alone may have done it';
 
-CREATE FUNCTION drift_users(graph text) RETURNS text[]
+CREATE FUNCTION behavpred_internal.drift_users(graph text) RETURNS text[]
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -185,46 +185,42 @@ DECLARE
   users text[];
 BEGIN
   SELECT * INTO g FROM behavpred.registered_graph r WHERE r.graph = $1;
-  IF behavpred.relation_named(g.user_embeddings) IS NOT NULL THEN
-    EXECUTE format('SELECT array_agg(%I::text) FROM %s', g.user_column, behavpred.drift_sample(behavpred.relation_named(g.user_embeddings))) INTO users;
+  IF behavpred_internal.relation_named(g.user_embeddings) IS NOT NULL THEN
+    EXECUTE format('SELECT array_agg(%I::text) FROM %s', g.user_column, behavpred_internal.drift_sample(behavpred_internal.relation_named(g.user_embeddings))) INTO users;
   END IF;
   RETURN users;
 END
 $$;
 
-COMMENT ON FUNCTION drift_users(text) IS 'For check_drift(): keys of a sample of a graph''s users';
-
-REVOKE EXECUTE ON FUNCTION drift_users(text) FROM PUBLIC;
+COMMENT ON FUNCTION behavpred_internal.drift_users(text) IS 'For check_drift(): keys of a sample of a graph''s users';
 
 -- Called when a graph (target is NULL) or a version of a target has been trained.
-CREATE FUNCTION keep_drift_reference(graph text, target text, version int) RETURNS void
+CREATE FUNCTION behavpred_internal.keep_drift_reference(graph text, target text, version int) RETURNS void
 LANGUAGE sql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
   DELETE FROM behavpred.drift_reference d
   WHERE d.graph = $1 AND d.target IS NOT DISTINCT FROM $2 AND d.version IS NOT DISTINCT FROM $3;
   INSERT INTO behavpred.drift_reference (graph, owner, measure, edges, counts, users)
-  SELECT $1, g.owner, 'users', '{}', '{}', behavpred.drift_users($1) FROM behavpred.registered_graph g WHERE g.graph = $1 AND $2 IS NULL;
+  SELECT $1, g.owner, 'users', '{}', '{}', behavpred_internal.drift_users($1) FROM behavpred.registered_graph g WHERE g.graph = $1 AND $2 IS NULL;
   -- Masses and gaps lie close together, so that tenths of them would make much of a little: masses are put into
   -- bins of a fixed width, and gaps are measured by how far scores are apart.
-  WITH v AS MATERIALIZED (SELECT * FROM behavpred.drift_values($1, $2, $3))
+  WITH v AS MATERIALIZED (SELECT * FROM behavpred_internal.drift_values($1, $2, $3))
   INSERT INTO behavpred.drift_reference (graph, target, version, owner, measure, edges, counts)
-  SELECT $1, $2, $3, g.owner, v.measure, e.edges, behavpred.drift_counts(v.numbers, e.edges)
+  SELECT $1, $2, $3, g.owner, v.measure, e.edges, behavpred_internal.drift_counts(v.numbers, e.edges)
   FROM behavpred.registered_graph g
   CROSS JOIN v
   CROSS JOIN LATERAL (
     SELECT CASE WHEN v.measure LIKE 'factor mass %' THEN '{0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8,0.9}'::float8[]
                 WHEN v.measure = 'teacher-student gap'
-                THEN behavpred.drift_edges((SELECT array_agg(x - m.mean) FROM v s, unnest(s.numbers) x, (SELECT avg(y) AS mean FROM v t, unnest(t.numbers) y WHERE t.measure = 'score') m
+                THEN behavpred_internal.drift_edges((SELECT array_agg(x - m.mean) FROM v s, unnest(s.numbers) x, (SELECT avg(y) AS mean FROM v t, unnest(t.numbers) y WHERE t.measure = 'score') m
                                             WHERE s.measure = 'score'))
-                ELSE behavpred.drift_edges(v.numbers) END) e (edges)
+                ELSE behavpred_internal.drift_edges(v.numbers) END) e (edges)
   WHERE g.graph = $1
 $$;
 
-COMMENT ON FUNCTION keep_drift_reference(text, text, int) IS
+COMMENT ON FUNCTION behavpred_internal.keep_drift_reference(text, text, int) IS
 'For trainings: remember how a graph''s measures (target and version NULL) or those of a version of a target are spread now';
-
-REVOKE EXECUTE ON FUNCTION drift_values(text, text, int) FROM PUBLIC;
 
 CREATE FUNCTION check_graph_drift(graph text)
 RETURNS TABLE (measure text, reference_users bigint, present_users bigint, psi float8, by_chance float8, verdict text)
@@ -246,10 +242,10 @@ BEGIN
   END IF;
   RETURN QUERY
   SELECT d.measure, (SELECT sum(c) FROM unnest(d.counts) c)::bigint, cardinality(v.numbers)::bigint, i.index, i.by_chance,
-         behavpred.drift_verdict(d.measure, i.index, i.by_chance, i.bound)
+         behavpred_internal.drift_verdict(d.measure, i.index, i.by_chance, i.bound)
   FROM behavpred.drift_reference d
-  JOIN behavpred.drift_values($1, NULL, NULL) v ON v.measure = d.measure
-  CROSS JOIN LATERAL behavpred.drift_index(d.counts, behavpred.drift_counts(v.numbers, d.edges)) i
+  JOIN behavpred_internal.drift_values($1, NULL, NULL) v ON v.measure = d.measure
+  CROSS JOIN LATERAL behavpred_internal.drift_index(d.counts, behavpred_internal.drift_counts(v.numbers, d.edges)) i
   WHERE d.graph = $1 AND d.target IS NULL
   ORDER BY d.measure;
 END
@@ -258,7 +254,7 @@ $$;
 COMMENT ON FUNCTION check_graph_drift(text) IS
 'How far degrees of a graph''s users have moved since its last training, and the length of the vector and the mass of each factor of users who were there then (a refresh moves them). psi: population stability index over tenths of the reference; by_chance: what it is on average without any drift at these numbers of users; verdict: ok, watch or retrain where psi less by_chance reaches 0.1 or 0.25 (factor mass: 0.25 or 0.625) and is more than chance does in 999 of 1,000 cases';
 
-CREATE FUNCTION drift_positives(graph text, target text, OUT positives bigint, OUT users bigint)
+CREATE FUNCTION behavpred_internal.drift_positives(graph text, target text, OUT positives bigint, OUT users bigint)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -274,7 +270,7 @@ BEGIN
   SELECT string_agg(q, ' UNION ') INTO sources FROM (VALUES
     (CASE WHEN cardinality(t.objects) > 0 THEN
        format('SELECT %I::text FROM %s i WHERE %I = ANY (%L::%s[]) AND %s', g.user_column, g.interactions, g.object_column, t.objects,
-              g.object_key_type::regtype, behavpred.capture_filter(g, behavpred.relation_named(g.interactions), 'i'))
+              g.object_key_type::regtype, behavpred_internal.capture_filter(g, behavpred_internal.relation_named(g.interactions), 'i'))
        || CASE WHEN t.horizon IS NOT NULL AND cut IS NOT NULL
                THEN format(' AND i.%1$I >= %2$L::timestamptz AND i.%1$I < %2$L::timestamptz + %3$L::interval', g.time_column, cut, t.horizon)
                ELSE CASE WHEN g.since IS NOT NULL THEN format(' AND i.%I >= %L::timestamptz - %L::interval', g.time_column, coalesce(cut, now()), g.since) ELSE '' END
@@ -282,17 +278,17 @@ BEGIN
                     || CASE WHEN t.horizon IS NOT NULL THEN format(' AND i.%1$I >= (SELECT max(%1$I) FROM %2$s) - %3$L::interval', g.time_column, g.interactions, t.horizon) ELSE '' END
                END END),
     (CASE WHEN t.seeds IS NOT NULL THEN
-       format('SELECT %I::text FROM %s', coalesce((SELECT a.attname FROM pg_attribute a WHERE a.attrelid = behavpred.relation_named(t.seeds)
+       format('SELECT %I::text FROM %s', coalesce((SELECT a.attname FROM pg_attribute a WHERE a.attrelid = behavpred_internal.relation_named(t.seeds)
                                                    AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attname <> g.user_column, a.attnum LIMIT 1), g.user_column), t.seeds) END)) s (q);
-  IF sources IS NULL OR behavpred.relation_named(g.user_embeddings) IS NULL THEN
+  IF sources IS NULL OR behavpred_internal.relation_named(g.user_embeddings) IS NULL THEN
     RETURN;
   END IF;
-  EXECUTE format('SELECT count(*) FILTER (WHERE e.%I::text IN (%s)), count(*) FROM %s e', g.user_column, sources, behavpred.relation_named(g.user_embeddings))
+  EXECUTE format('SELECT count(*) FILTER (WHERE e.%I::text IN (%s)), count(*) FROM %s e', g.user_column, sources, behavpred_internal.relation_named(g.user_embeddings))
   INTO positives, users;
 END
 $$;
 
-COMMENT ON FUNCTION drift_positives(text, text) IS 'For check_drift(): how many users of a graph belong to a target now, and of how many';
+COMMENT ON FUNCTION behavpred_internal.drift_positives(text, text) IS 'For check_drift(): how many users of a graph belong to a target now, and of how many';
 
 CREATE FUNCTION check_drift(target text)
 RETURNS TABLE (measure text, reference_users bigint, present_users bigint, psi float8, by_chance float8, verdict text)
@@ -317,22 +313,22 @@ BEGIN
       detail = 'A training keeps it; the deployed version has none.',
       hint = format('SELECT * FROM behavpred.train_target(%L);', $1);
   END IF;
-  IF NOT behavpred.model_fits(t.graph, m.graph_run, (SELECT g.trained_run FROM behavpred.registered_graph g WHERE g.graph = t.graph)) THEN
+  IF NOT behavpred_internal.model_fits(t.graph, m.graph_run, (SELECT g.trained_run FROM behavpred.registered_graph g WHERE g.graph = t.graph)) THEN
     RETURN QUERY SELECT 'vectors', NULL::bigint, NULL::bigint, NULL::float8, NULL::float8, 'retrain';
     RETURN;
   END IF;
   RETURN QUERY
   SELECT d.measure, (SELECT sum(c) FROM unnest(d.counts) c)::bigint, cardinality(v.numbers)::bigint, i.index, i.by_chance,
-         behavpred.drift_verdict(d.measure, i.index, i.by_chance, i.bound)
+         behavpred_internal.drift_verdict(d.measure, i.index, i.by_chance, i.bound)
   FROM behavpred.drift_reference d
-  JOIN behavpred.drift_values(t.graph, $1, m.version) v ON v.measure = d.measure
-  CROSS JOIN LATERAL behavpred.drift_index(d.counts, behavpred.drift_counts(v.numbers, d.edges)) i
+  JOIN behavpred_internal.drift_values(t.graph, $1, m.version) v ON v.measure = d.measure
+  CROSS JOIN LATERAL behavpred_internal.drift_index(d.counts, behavpred_internal.drift_counts(v.numbers, d.edges)) i
   WHERE d.graph = t.graph AND d.target = $1 AND d.version = m.version
   ORDER BY d.measure;
   -- The rate is that of one bin alone: its squared logarithmic change is what the index is over many.
-  SELECT * INTO present FROM behavpred.drift_positives(t.graph, $1);
+  SELECT * INTO present FROM behavpred_internal.drift_positives(t.graph, $1);
   RETURN QUERY
-  SELECT 'positive rate', r.n::bigint, present.users, i.index, i.by_chance, behavpred.drift_verdict('positive rate', i.index, i.by_chance, 9.5 * i.by_chance)
+  SELECT 'positive rate', r.n::bigint, present.users, i.index, i.by_chance, behavpred_internal.drift_verdict('positive rate', i.index, i.by_chance, 9.5 * i.by_chance)
   FROM (SELECT (m.metrics ->> 'population_positives')::float8 AS p, (m.metrics ->> 'candidates')::float8 AS n) r
   CROSS JOIN LATERAL (SELECT pow(ln((present.positives + 0.5) / (present.users + 1) / ((r.p + 0.5) / (r.n + 1))), 2) AS index,
                              1 / (r.p + 0.5) + 1 / (present.positives + 0.5) AS by_chance) i
@@ -344,4 +340,4 @@ $$;
 COMMENT ON FUNCTION check_drift(text) IS
 'How far the deployed model of a target is from what it was trained on: its score, the gap between it and the graph''s own score of the target''s objects (teacher-student gap, of users who were there when the graph was trained), the rate of positives (unless the target has candidates; psi is then the square of its logarithmic change), and what check_graph_drift() tells of the graph. Its only row is "vectors" when the graph was trained anew and the model does not fit. Columns as there; the gap is judged as a factor mass is';
 
-REVOKE EXECUTE ON FUNCTION check_drift(text), check_graph_drift(text), drift_positives(text, text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION check_drift(text), check_graph_drift(text) FROM PUBLIC;

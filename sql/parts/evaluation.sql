@@ -17,9 +17,9 @@ COMMENT ON TABLE held_out_score IS 'Test part of each model: logits and numbers 
 GRANT SELECT, INSERT, UPDATE, DELETE ON held_out_score TO PUBLIC;
 ALTER TABLE held_out_score ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_rows ON held_out_score USING (owner = current_user);
-CREATE POLICY granted_rows ON held_out_score FOR SELECT USING (privilege_on_target(owner, target) >= 2);
+CREATE POLICY granted_rows ON held_out_score FOR SELECT USING (behavpred_internal.privilege_on_target(owner, target) >= 2);
 CREATE POLICY granted_training ON held_out_score FOR INSERT
-  WITH CHECK (privilege_on_target(owner, target) >= 3);
+  WITH CHECK (behavpred_internal.privilege_on_target(owner, target) >= 3);
 CREATE POLICY of_same_owner ON held_out_score AS RESTRICTIVE FOR INSERT
   WITH CHECK (EXISTS (SELECT FROM registered_target t
                       WHERE t.target = held_out_score.target AND t.owner = held_out_score.owner));

@@ -36,32 +36,32 @@ SELECT pg_extension_config_dump('granted_privilege', '');
 
 -- 0 nothing, 1 predict, 2 read, 3 train: each includes those before it. These are called
 -- for each row of another role.
-CREATE FUNCTION privilege_on(owner name, graph text, target text) RETURNS int
+CREATE FUNCTION behavpred_internal.privilege_on(owner name, graph text, target text) RETURNS int
 AS 'MODULE_PATHNAME', 'behavpred_privilege_on' LANGUAGE C STABLE PARALLEL SAFE;
 
-COMMENT ON FUNCTION privilege_on(name, text, text) IS
+COMMENT ON FUNCTION behavpred_internal.privilege_on(name, text, text) IS
 'For policies and views: what the current role has been granted on a target of a graph, or on the graph itself when target is NULL: 0 nothing, 1 predict, 2 read, 3 train. Owners need no grant';
 
-CREATE FUNCTION privilege_near(owner name, graph text) RETURNS int
+CREATE FUNCTION behavpred_internal.privilege_near(owner name, graph text) RETURNS int
 AS 'MODULE_PATHNAME', 'behavpred_privilege_near' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 
-COMMENT ON FUNCTION privilege_near(name, text) IS
+COMMENT ON FUNCTION behavpred_internal.privilege_near(name, text) IS
 'For policies: the most that the current role has been granted on a graph or any of its targets, as privilege_on() counts';
 
-CREATE FUNCTION privilege_on_target(owner name, target text) RETURNS int
+CREATE FUNCTION behavpred_internal.privilege_on_target(owner name, target text) RETURNS int
 AS 'MODULE_PATHNAME', 'behavpred_privilege_on_target' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 
-COMMENT ON FUNCTION privilege_on_target(name, text) IS
+COMMENT ON FUNCTION behavpred_internal.privilege_on_target(name, text) IS
 'For policies: privilege_on() of a target whose graph is not at hand';
 
 -- Whoever may predict has to see the definitions and the model that he predicts with;
 -- runs and their quality are for readers. The runs of a graph are for those of one of its
 -- targets as well: they tell which vectors a model fits, and which edges a run has not seen.
-CREATE POLICY granted_rows ON registered_graph FOR SELECT USING (privilege_near(owner, graph) >= 1);
-CREATE POLICY granted_rows ON registered_target FOR SELECT USING (privilege_on(owner, graph, target) >= 1);
-CREATE POLICY granted_rows ON trained_model FOR SELECT USING (privilege_on_target(owner, target) >= 1);
+CREATE POLICY granted_rows ON registered_graph FOR SELECT USING (behavpred_internal.privilege_near(owner, graph) >= 1);
+CREATE POLICY granted_rows ON registered_target FOR SELECT USING (behavpred_internal.privilege_on(owner, graph, target) >= 1);
+CREATE POLICY granted_rows ON trained_model FOR SELECT USING (behavpred_internal.privilege_on_target(owner, target) >= 1);
 CREATE POLICY granted_rows ON training_run FOR SELECT
-  USING (privilege_on(owner, graph, target) >= 2 OR target IS NULL AND privilege_near(owner, graph) >= 2);
+  USING (behavpred_internal.privilege_on(owner, graph, target) >= 2 OR target IS NULL AND behavpred_internal.privilege_near(owner, graph) >= 2);
 CREATE POLICY granted_rows ON training_epoch FOR SELECT
   USING (EXISTS (SELECT FROM training_run r WHERE r.run_id = training_epoch.run_id AND r.owner = training_epoch.owner));
 
@@ -72,17 +72,17 @@ COMMENT ON POLICY granted_rows ON training_run IS 'Runs of others that the role 
 COMMENT ON POLICY granted_rows ON training_epoch IS 'Epochs of the runs that the role may read';
 
 -- What a training by another role writes belongs to the owner all the same.
-CREATE POLICY granted_training ON registered_graph FOR UPDATE USING (privilege_on(owner, graph, NULL) >= 3);
-CREATE POLICY granted_training ON registered_target FOR UPDATE USING (privilege_on(owner, graph, target) >= 3);
+CREATE POLICY granted_training ON registered_graph FOR UPDATE USING (behavpred_internal.privilege_on(owner, graph, NULL) >= 3);
+CREATE POLICY granted_training ON registered_target FOR UPDATE USING (behavpred_internal.privilege_on(owner, graph, target) >= 3);
 CREATE POLICY granted_training ON training_run FOR INSERT
-  WITH CHECK (privilege_on(owner, graph, target) >= 3);
-CREATE POLICY granted_training_end ON training_run FOR UPDATE USING (privilege_on(owner, graph, target) >= 3);
+  WITH CHECK (behavpred_internal.privilege_on(owner, graph, target) >= 3);
+CREATE POLICY granted_training_end ON training_run FOR UPDATE USING (behavpred_internal.privilege_on(owner, graph, target) >= 3);
 CREATE POLICY granted_training ON training_epoch FOR INSERT
   WITH CHECK (EXISTS (SELECT FROM training_run r
                       WHERE r.run_id = training_epoch.run_id AND r.owner = training_epoch.owner
-                        AND privilege_on(r.owner, r.graph, r.target) >= 3));
+                        AND behavpred_internal.privilege_on(r.owner, r.graph, r.target) >= 3));
 CREATE POLICY granted_training ON trained_model FOR INSERT
-  WITH CHECK (privilege_on_target(owner, target) >= 3);
+  WITH CHECK (behavpred_internal.privilege_on_target(owner, target) >= 3);
 
 COMMENT ON POLICY granted_training ON registered_graph IS 'Trainers put down the last run; keep_definition guards the rest';
 COMMENT ON POLICY granted_training ON registered_target IS 'Trainers put down the deployed version; keep_definition guards the rest';
@@ -108,12 +108,12 @@ COMMENT ON POLICY of_same_owner ON trained_model IS 'Models are of the owner of 
 
 -- A trainer who could change where a graph is read from would have its owner, and whoever
 -- trains after him, run what he has put there.
-CREATE FUNCTION keep_definition() RETURNS trigger
+CREATE FUNCTION behavpred_internal.keep_definition() RETURNS trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-  IF NOT behavpred.sees_rows_of(OLD.owner)
+  IF NOT behavpred_internal.sees_rows_of(OLD.owner)
      AND to_jsonb(NEW) - '{trained_run,deployed_version}'::text[]
          <> to_jsonb(OLD) - '{trained_run,deployed_version}'::text[] THEN
     RAISE EXCEPTION USING errcode = 'insufficient_privilege',
@@ -125,12 +125,12 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION keep_definition() IS 'For triggers: the privilege train does not cover definitions';
+COMMENT ON FUNCTION behavpred_internal.keep_definition() IS 'For triggers: the privilege train does not cover definitions';
 
 CREATE TRIGGER keep_definition BEFORE UPDATE ON registered_graph
-  FOR EACH ROW EXECUTE FUNCTION keep_definition();
+  FOR EACH ROW EXECUTE FUNCTION behavpred_internal.keep_definition();
 CREATE TRIGGER keep_definition BEFORE UPDATE ON registered_target
-  FOR EACH ROW EXECUTE FUNCTION keep_definition();
+  FOR EACH ROW EXECUTE FUNCTION behavpred_internal.keep_definition();
 
 COMMENT ON TRIGGER keep_definition ON registered_graph IS 'The privilege train does not cover definitions';
 COMMENT ON TRIGGER keep_definition ON registered_target IS 'The privilege train does not cover definitions';

@@ -62,15 +62,15 @@ CREATE POLICY granted_rows ON training_job FOR SELECT
 CREATE POLICY granted_training ON training_job
   USING (EXISTS (SELECT FROM training_run r
                  WHERE r.run_id = training_job.run_id AND r.owner = training_job.owner
-                   AND privilege_on(r.owner, r.graph, r.target) >= 3));
+                   AND behavpred_internal.privilege_on(r.owner, r.graph, r.target) >= 3));
 CREATE POLICY granted_training ON training_checkpoint
   USING (EXISTS (SELECT FROM training_run r
                  WHERE r.run_id = training_checkpoint.run_id AND r.owner = training_checkpoint.owner
-                   AND privilege_on(r.owner, r.graph, r.target) >= 3));
+                   AND behavpred_internal.privilege_on(r.owner, r.graph, r.target) >= 3));
 CREATE POLICY granted_training ON training_checkpoint_part
   USING (EXISTS (SELECT FROM training_run r
                  WHERE r.run_id = training_checkpoint_part.run_id AND r.owner = training_checkpoint_part.owner
-                   AND privilege_on(r.owner, r.graph, r.target) >= 3));
+                   AND behavpred_internal.privilege_on(r.owner, r.graph, r.target) >= 3));
 
 COMMENT ON POLICY granted_rows ON training_job IS 'Jobs of the runs that the role may read';
 COMMENT ON POLICY granted_training ON training_job IS 'Trainers run jobs for the owner';
@@ -130,22 +130,22 @@ keep_versions: how many of the latest versions of each target stay, from 1 on, d
 
 REVOKE EXECUTE ON PROCEDURE run_maintenance(int, int) FROM PUBLIC;
 
-CREATE FUNCTION progress_slots()
+CREATE FUNCTION behavpred_internal.progress_slots()
 RETURNS TABLE (pid int, role name, graph text, target text, phase text, done bigint, total bigint,
                percent float8, eta float8, bytes bigint, started timestamptz)
 AS 'MODULE_PATHNAME', 'behavpred_progress_slots' LANGUAGE C VOLATILE STRICT;
 
-COMMENT ON FUNCTION progress_slots() IS 'For the view progress: the calls of this database that the current role may see, at most 16';
+COMMENT ON FUNCTION behavpred_internal.progress_slots() IS 'For the view progress: the calls of this database that the current role may see, at most 16';
 
 CREATE VIEW progress AS
 SELECT p.pid, p.role, p.graph, p.target, p.phase, p.done, p.total, p.percent, p.eta, p.bytes, p.started
-FROM progress_slots() p;
+FROM behavpred_internal.progress_slots() p;
 
 COMMENT ON VIEW progress IS 'Your long calls that run now: phase, done of total steps of it, seconds that it will take yet (eta), bytes of memory';
 
 -- A run whose process is gone, or whose number belongs to a younger process, has crashed. A
 -- standby cannot know.
-CREATE FUNCTION run_is_alive(pid int, started_at timestamptz) RETURNS boolean
+CREATE FUNCTION behavpred_internal.run_is_alive(pid int, started_at timestamptz) RETURNS boolean
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -154,11 +154,11 @@ AS $$
     WHERE a.pid = run_is_alive.pid AND (a.backend_start IS NULL OR a.backend_start <= run_is_alive.started_at))
 $$;
 
-COMMENT ON FUNCTION run_is_alive(int, timestamptz) IS 'For the view runs: whether the process that began a run is still there';
+COMMENT ON FUNCTION behavpred_internal.run_is_alive(int, timestamptz) IS 'For the view runs: whether the process that began a run is still there';
 
 CREATE VIEW runs AS
 SELECT r.run_id, r.graph, r.target, r.version, r.owner, r.pid,
-       CASE WHEN r.status <> 'running' OR run_is_alive(r.pid, coalesce(j.attempt_started_at, r.started_at))
+       CASE WHEN r.status <> 'running' OR behavpred_internal.run_is_alive(r.pid, coalesce(j.attempt_started_at, r.started_at))
             THEN r.status ELSE 'crashed' END AS status,
        r.started_at, r.finished_at,
        CASE WHEN j.run_id IS NULL THEN extract(epoch FROM r.finished_at - r.started_at)::float8
@@ -169,6 +169,6 @@ SELECT r.run_id, r.graph, r.target, r.version, r.owner, r.pid,
        j.error_text, j.error_code AS sqlstate
 FROM training_run r
 LEFT JOIN training_job j ON j.run_id = r.run_id
-WHERE sees_target(r.owner, r.graph, r.target, 2);
+WHERE behavpred_internal.sees_target(r.owner, r.graph, r.target, 2);
 
 COMMENT ON VIEW runs IS 'Trainings that you may read, of graphs (target is NULL) and targets: running, paused, done, failed or crashed; seconds of all attempts';

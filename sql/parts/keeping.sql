@@ -4,7 +4,7 @@
 
 -- A relation by its quoted name in the catalog tables. Unlike to_regclass() it does not
 -- fail for want of USAGE on the schema, nor for what somebody has written there by hand.
-CREATE FUNCTION relation_named(name text) RETURNS regclass
+CREATE FUNCTION behavpred_internal.relation_named(name text) RETURNS regclass
 LANGUAGE sql STABLE STRICT PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -15,11 +15,11 @@ AS $$
                  THEN parse_ident(name) END) AS parsed (part))
 $$;
 
-COMMENT ON FUNCTION relation_named(text) IS
+COMMENT ON FUNCTION behavpred_internal.relation_named(text) IS
 'For the views: the relation of a quoted, schema-qualified name, NULL when there is none';
 
 -- The graph and target that a grant names, for its owner.
-CREATE FUNCTION grant_object(kind text, name text, OUT graph text, OUT target text, OUT owner name)
+CREATE FUNCTION behavpred_internal.grant_object(kind text, name text, OUT graph text, OUT target text, OUT owner name)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -42,7 +42,7 @@ BEGIN
       message = CASE WHEN name IS NULL THEN 'name must not be NULL' ELSE format('%s "%s" does not exist', kind, name) END,
       hint = format('Yours: SELECT * FROM behavpred.%ss;', kind);
   END IF;
-  IF NOT behavpred.sees_rows_of(owner) THEN
+  IF NOT behavpred_internal.sees_rows_of(owner) THEN
     RAISE EXCEPTION USING errcode = 'insufficient_privilege',
       message = format('%s "%s" is owned by "%s"', kind, name, owner),
       detail = 'Only its owner gives and takes privileges on it.',
@@ -51,11 +51,11 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION grant_object(text, text) IS
+COMMENT ON FUNCTION behavpred_internal.grant_object(text, text) IS
 'For grant_on() and revoke_on(): the graph, the target (NULL when a graph is named) and the owner, who must be the caller';
 
 -- A privilege and a role that can be granted to.
-CREATE FUNCTION check_grant(privilege text, role name) RETURNS void
+CREATE FUNCTION behavpred_internal.check_grant(privilege text, role name) RETURNS void
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -74,7 +74,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION check_grant(text, name) IS 'For grant_on(): complains about a privilege or role that does not exist';
+COMMENT ON FUNCTION behavpred_internal.check_grant(text, name) IS 'For grant_on(): complains about a privilege or role that does not exist';
 
 -- What each privilege needs on the embedding tables. Training a target only reads them.
 CREATE FUNCTION embedding_grants(graph text)
@@ -87,7 +87,7 @@ AS $$
          p.grantee
   FROM behavpred.registered_graph g
   CROSS JOIN LATERAL (VALUES
-    (behavpred.relation_named(g.user_embeddings), true), (behavpred.relation_named(g.object_embeddings), false))
+    (behavpred_internal.relation_named(g.user_embeddings), true), (behavpred_internal.relation_named(g.object_embeddings), false))
     AS t (relation, of_users)
   JOIN behavpred.granted_privilege p ON p.graph = g.graph AND p.owner = g.owner
   WHERE g.graph = $1 AND t.relation IS NOT NULL AND p.embeddings AND (t.of_users OR p.privilege <> 'predict')
@@ -131,8 +131,8 @@ AS $$
 DECLARE
   object record;
 BEGIN
-  PERFORM behavpred.check_grant($3, $4);
-  SELECT * INTO object FROM behavpred.grant_object(kind, name);
+  PERFORM behavpred_internal.check_grant($3, $4);
+  SELECT * INTO object FROM behavpred_internal.grant_object(kind, name);
   INSERT INTO behavpred.granted_privilege (graph, target, privilege, grantee, owner, embeddings)
   VALUES (object.graph, object.target, $3, $4, object.owner, coalesce($5, true))
   ON CONFLICT (graph, coalesce(target, ''), privilege, grantee, owner) DO UPDATE SET embeddings = excluded.embeddings;
@@ -158,7 +158,7 @@ DECLARE
   relation regclass;
   relations regclass[];
 BEGIN
-  SELECT * INTO object FROM behavpred.grant_object(kind, name);
+  SELECT * INTO object FROM behavpred_internal.grant_object(kind, name);
   relations := ARRAY(SELECT e.relation FROM behavpred.embedding_grants(object.graph) e WHERE e.grantee = role);
   DELETE FROM behavpred.granted_privilege p
   WHERE p.graph = object.graph AND p.target IS NOT DISTINCT FROM object.target AND p.owner = object.owner
@@ -223,7 +223,7 @@ REVOKE EXECUTE ON FUNCTION
 FROM PUBLIC;
 
 -- What a grant lacks to take effect: the privileges of PostgreSQL that go with it.
-CREATE FUNCTION grant_lacks(graph text, target text, privilege text, grantee name) RETURNS text[]
+CREATE FUNCTION behavpred_internal.grant_lacks(graph text, target text, privilege text, grantee name) RETURNS text[]
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -238,7 +238,7 @@ AS $$
     (t.negatives, 'SELECT', $3 = 'train'),
     (g.users, 'SELECT', $3 = 'train' AND $2 IS NULL), (g.objects, 'SELECT', $3 = 'train' AND $2 IS NULL))
     AS needed (name, privilege, applies)
-  CROSS JOIN LATERAL (SELECT behavpred.relation_named(needed.name)) AS found (relation)
+  CROSS JOIN LATERAL (SELECT behavpred_internal.relation_named(needed.name)) AS found (relation)
   LEFT JOIN pg_class c ON c.oid = found.relation
   CROSS JOIN LATERAL (VALUES
     (CASE WHEN NOT has_schema_privilege($4, c.relnamespace, 'USAGE')
@@ -249,7 +249,7 @@ AS $$
   WHERE g.graph = $1 AND needed.applies
 $$;
 
-COMMENT ON FUNCTION grant_lacks(text, text, text, name) IS
+COMMENT ON FUNCTION behavpred_internal.grant_lacks(text, text, text, name) IS
 'For the view privileges: what a role that exists lacks on embedding tables and sources to use a grant';
 
 CREATE FUNCTION export_model(target text, version int DEFAULT NULL) RETURNS bytea
@@ -272,20 +272,20 @@ CREATE VIEW privileges AS
 SELECT 'graph' AS kind, g.graph AS name, g.owner AS role, 'own' AS privilege, g.owner AS granted_by,
        g.created_at AS since, NULL::text[] AS lacks
 FROM registered_graph g
-WHERE sees_rows_of(g.owner)
+WHERE behavpred_internal.sees_rows_of(g.owner)
 UNION ALL
 SELECT 'target', t.target, t.owner, 'own', t.owner, t.created_at, NULL
 FROM registered_target t
-WHERE sees_rows_of(t.owner)
+WHERE behavpred_internal.sees_rows_of(t.owner)
 UNION ALL
 SELECT CASE WHEN p.target IS NULL THEN 'graph' ELSE 'target' END, coalesce(p.target, p.graph), p.grantee, p.privilege,
        p.owner, p.granted_at,
        CASE WHEN p.grantee = 'public' OR EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = p.grantee)
-            THEN grant_lacks(p.graph, p.target, p.privilege, p.grantee)
+            THEN behavpred_internal.grant_lacks(p.graph, p.target, p.privilege, p.grantee)
             ELSE ARRAY['the role does not exist'] END
 FROM granted_privilege p
 JOIN registered_graph g ON g.graph = p.graph AND g.owner = p.owner
-WHERE sees_rows_of(p.owner) OR privilege_on(p.owner, p.graph, p.target) > 0
+WHERE behavpred_internal.sees_rows_of(p.owner) OR behavpred_internal.privilege_on(p.owner, p.graph, p.target) > 0
   AND (p.grantee = 'public'
        OR EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = p.grantee AND pg_catalog.pg_has_role(r.oid, 'USAGE')));
 
@@ -323,7 +323,7 @@ BEGIN
       hint = format('SELECT * FROM behavpred.forget_user(%L, ''4711'');', $1);
   END IF;
 
-  relation := behavpred.relation_named(g.user_embeddings);
+  relation := behavpred_internal.relation_named(g.user_embeddings);
   IF relation IS NOT NULL THEN
     EXECUTE format('DELETE FROM %s WHERE %I = $1::%s', relation, g.user_column, g.user_key_type::regtype) USING $2;
     GET DIAGNOSTICS row_count = ROW_COUNT;
@@ -336,7 +336,7 @@ BEGIN
   GET DIAGNOSTICS row_count = ROW_COUNT;
   place := 'behavpred.training_checkpoint'; action := 'removed'; RETURN NEXT;
 
-  row_count := behavpred.forget_in_network($1, $2);
+  row_count := behavpred_internal.forget_in_network($1, $2);
   place := 'behavpred.trained_network_part'; action := 'removed'; RETURN NEXT;
 
   EXECUTE format('UPDATE behavpred.drift_reference SET users = array_remove(users, $2::%1$s::text) WHERE graph = $1 AND $2::%1$s::text = ANY (users)',
@@ -364,7 +364,7 @@ BEGIN
     WHERE s.name IS NOT NULL
     GROUP BY s.name, s.role ORDER BY 3, 1
   LOOP
-    relation := behavpred.relation_named(source.name);
+    relation := behavpred_internal.relation_named(source.name);
     -- The key stands where it is looked for in a training: in the column of that name, else in the only one.
     SELECT a.attname INTO key_column FROM pg_attribute a
     WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped
@@ -416,42 +416,42 @@ WITH settings AS (
   FROM environment()),
 sources AS (
   SELECT 'graph ' || g.graph AS object, s.name FROM registered_graph g
-  CROSS JOIN LATERAL (VALUES (g.interactions), (g.users), (g.objects)) AS s (name) WHERE sees_rows_of(g.owner)
+  CROSS JOIN LATERAL (VALUES (g.interactions), (g.users), (g.objects)) AS s (name) WHERE behavpred_internal.sees_rows_of(g.owner)
   UNION ALL
   SELECT 'target ' || t.target, s.name FROM registered_target t
-  CROSS JOIN LATERAL (VALUES (t.seeds), (t.candidates), (t.negatives)) AS s (name) WHERE sees_rows_of(t.owner)),
+  CROSS JOIN LATERAL (VALUES (t.seeds), (t.candidates), (t.negatives)) AS s (name) WHERE behavpred_internal.sees_rows_of(t.owner)),
 checks (name, problems, detail, hint) AS (
   SELECT 'dead runs', count(*),
          pg_catalog.string_agg('run ' || r.run_id || ' of graph ' || r.graph, ', ' ORDER BY r.run_id),
          'Its process ended without bringing the run to an end; run the training again.'
   FROM runs r
-  WHERE r.status = 'crashed' AND sees_rows_of(r.owner)
+  WHERE r.status = 'crashed' AND behavpred_internal.sees_rows_of(r.owner)
   UNION ALL
   SELECT 'stale models', count(*), pg_catalog.string_agg('target ' || t.target, ', ' ORDER BY t.target),
          'The graph was trained after the deployed model: SELECT * FROM behavpred.train_target(...);'
   FROM registered_target t
   JOIN registered_graph g ON g.graph = t.graph
   JOIN trained_model m ON m.target = t.target AND m.version = t.deployed_version
-  WHERE model_fits(t.graph, m.graph_run, g.trained_run) IS NOT TRUE AND sees_rows_of(t.owner)
+  WHERE behavpred_internal.model_fits(t.graph, m.graph_run, g.trained_run) IS NOT TRUE AND behavpred_internal.sees_rows_of(t.owner)
   UNION ALL
   SELECT 'missing sources', count(*), pg_catalog.string_agg(s.object || ': ' || s.name, ', ' ORDER BY s.object, s.name),
          'Give the relation its name back, or drop what reads it and create it anew.'
-  FROM sources s WHERE s.name IS NOT NULL AND relation_named(s.name) IS NULL
+  FROM sources s WHERE s.name IS NOT NULL AND behavpred_internal.relation_named(s.name) IS NULL
   UNION ALL
   SELECT 'missing embeddings', count(*), pg_catalog.string_agg('graph ' || g.graph || ': ' || e.name, ', ' ORDER BY g.graph, e.name),
          'Give the table its name back, or SELECT * FROM behavpred.train_graph(...);'
   FROM registered_graph g CROSS JOIN LATERAL (VALUES (g.user_embeddings), (g.object_embeddings)) AS e (name)
-  WHERE e.name IS NOT NULL AND relation_named(e.name) IS NULL AND sees_rows_of(g.owner)
+  WHERE e.name IS NOT NULL AND behavpred_internal.relation_named(e.name) IS NULL AND behavpred_internal.sees_rows_of(g.owner)
   UNION ALL
   SELECT 'missing owners', count(DISTINCT g.owner), pg_catalog.string_agg(DISTINCT g.owner::text, ', '),
          'SELECT behavpred.reassign_owner(''old_role'', ''new_role'');'
   FROM registered_graph g
-  WHERE sees_rows_of(g.owner) AND NOT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = g.owner)
+  WHERE behavpred_internal.sees_rows_of(g.owner) AND NOT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = g.owner)
   UNION ALL
   SELECT 'missing grantees', count(DISTINCT p.grantee), pg_catalog.string_agg(DISTINCT p.grantee::text, ', '),
          'SELECT behavpred.revoke_on(...);'
   FROM granted_privilege p
-  WHERE sees_rows_of(p.owner) AND p.grantee <> 'public'
+  WHERE behavpred_internal.sees_rows_of(p.owner) AND p.grantee <> 'public'
     AND NOT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = p.grantee)
   UNION ALL
   SELECT 'memory', (s.max_memory > s.memory / 2)::int,
@@ -480,7 +480,7 @@ COMMENT ON VIEW health IS
 CREATE VIEW storage AS
 SELECT 'graph' AS kind, g.graph AS name, g.owner,
        (SELECT sum(pg_catalog.pg_total_relation_size(e.relation))
-        FROM (VALUES (relation_named(g.user_embeddings)), (relation_named(g.object_embeddings))) AS e (relation)
+        FROM (VALUES (behavpred_internal.relation_named(g.user_embeddings)), (behavpred_internal.relation_named(g.object_embeddings))) AS e (relation)
         WHERE e.relation IS NOT NULL)::bigint AS embedding_bytes,
        (SELECT sum(pg_catalog.pg_column_size(m.*)) FROM trained_model m JOIN registered_target t ON t.target = m.target
         WHERE t.graph = g.graph)::bigint AS model_bytes,
@@ -490,12 +490,12 @@ SELECT 'graph' AS kind, g.graph AS name, g.owner,
        (SELECT sum(c.bytes) FROM training_checkpoint c JOIN training_run r ON r.run_id = c.run_id
         WHERE r.graph = g.graph)::bigint AS checkpoint_bytes,
        (SELECT n.bytes FROM trained_network n WHERE n.graph = g.graph) AS network_bytes
-FROM registered_graph g WHERE sees_rows_of(g.owner)
+FROM registered_graph g WHERE behavpred_internal.sees_rows_of(g.owner)
 UNION ALL
 SELECT 'target', t.target, t.owner, NULL,
        (SELECT sum(pg_catalog.pg_column_size(m.*)) FROM trained_model m WHERE m.target = t.target)::bigint,
        (SELECT sum(pg_catalog.pg_column_size(r.*)) FROM training_run r WHERE r.target = t.target)::bigint, NULL, NULL
-FROM registered_target t WHERE sees_rows_of(t.owner);
+FROM registered_target t WHERE behavpred_internal.sees_rows_of(t.owner);
 
 COMMENT ON VIEW storage IS
 'Bytes of your graphs (embedding tables with their indexes; models, log and checkpoints of the graph and all its targets; the kept network) and targets (models and log of their own)';

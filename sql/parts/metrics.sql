@@ -2,212 +2,212 @@
 -- Metrics: aggregates over labels and scores of any table. Their states pass
 -- between the processes of a parallel plan and between servers.
 -- ---------------------------------------------------------------------------
-CREATE TYPE metric_state;
-CREATE FUNCTION metric_state_in(cstring) RETURNS metric_state
+CREATE TYPE behavpred_internal.metric_state;
+CREATE FUNCTION behavpred_internal.metric_state_in(cstring) RETURNS behavpred_internal.metric_state
   AS 'MODULE_PATHNAME', 'behavpred_metric_state_in' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-CREATE FUNCTION metric_state_out(metric_state) RETURNS cstring
+CREATE FUNCTION behavpred_internal.metric_state_out(behavpred_internal.metric_state) RETURNS cstring
   AS 'MODULE_PATHNAME', 'behavpred_metric_state_out' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-CREATE FUNCTION metric_state_recv(internal) RETURNS metric_state
+CREATE FUNCTION behavpred_internal.metric_state_recv(internal) RETURNS behavpred_internal.metric_state
   AS 'MODULE_PATHNAME', 'behavpred_metric_state_recv' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-CREATE FUNCTION metric_state_send(metric_state) RETURNS bytea
+CREATE FUNCTION behavpred_internal.metric_state_send(behavpred_internal.metric_state) RETURNS bytea
   AS 'MODULE_PATHNAME', 'behavpred_metric_state_send' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-CREATE TYPE metric_state (
-  INPUT = metric_state_in, OUTPUT = metric_state_out, RECEIVE = metric_state_recv, SEND = metric_state_send,
+CREATE TYPE behavpred_internal.metric_state (
+  INPUT = behavpred_internal.metric_state_in, OUTPUT = behavpred_internal.metric_state_out, RECEIVE = behavpred_internal.metric_state_recv, SEND = behavpred_internal.metric_state_send,
   INTERNALLENGTH = VARIABLE, ALIGNMENT = double, STORAGE = extended
 );
-COMMENT ON TYPE metric_state IS 'What a metric has seen so far: all scores of both classes';
-COMMENT ON FUNCTION metric_state_in(cstring) IS 'Input of type metric_state';
-COMMENT ON FUNCTION metric_state_out(metric_state) IS 'Output of type metric_state';
-COMMENT ON FUNCTION metric_state_recv(internal) IS 'Binary input of type metric_state';
-COMMENT ON FUNCTION metric_state_send(metric_state) IS 'Binary output of type metric_state';
+COMMENT ON TYPE behavpred_internal.metric_state IS 'What a metric has seen so far: all scores of both classes';
+COMMENT ON FUNCTION behavpred_internal.metric_state_in(cstring) IS 'Input of type metric_state';
+COMMENT ON FUNCTION behavpred_internal.metric_state_out(behavpred_internal.metric_state) IS 'Output of type metric_state';
+COMMENT ON FUNCTION behavpred_internal.metric_state_recv(internal) IS 'Binary input of type metric_state';
+COMMENT ON FUNCTION behavpred_internal.metric_state_send(behavpred_internal.metric_state) IS 'Binary output of type metric_state';
 
 -- What adds a row: the label is boolean, or integer 0 and 1.
-CREATE FUNCTION metric_add_ranked(metric_state, boolean, float8) RETURNS metric_state
+CREATE FUNCTION behavpred_internal.metric_add_ranked(behavpred_internal.metric_state, boolean, float8) RETURNS behavpred_internal.metric_state
   AS 'MODULE_PATHNAME', 'behavpred_add_ranked' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-CREATE FUNCTION metric_add_ranked(metric_state, boolean, float8, integer) RETURNS metric_state
+CREATE FUNCTION behavpred_internal.metric_add_ranked(behavpred_internal.metric_state, boolean, float8, integer) RETURNS behavpred_internal.metric_state
   AS 'MODULE_PATHNAME', 'behavpred_add_ranked' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-CREATE FUNCTION metric_add_ranked(metric_state, boolean, float8, float8) RETURNS metric_state
+CREATE FUNCTION behavpred_internal.metric_add_ranked(behavpred_internal.metric_state, boolean, float8, float8) RETURNS behavpred_internal.metric_state
   AS 'MODULE_PATHNAME', 'behavpred_add_ranked' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-CREATE FUNCTION metric_add_ranked(metric_state, integer, float8) RETURNS metric_state
+CREATE FUNCTION behavpred_internal.metric_add_ranked(behavpred_internal.metric_state, integer, float8) RETURNS behavpred_internal.metric_state
   AS 'MODULE_PATHNAME', 'behavpred_add_ranked' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-CREATE FUNCTION metric_add_ranked(metric_state, integer, float8, integer) RETURNS metric_state
+CREATE FUNCTION behavpred_internal.metric_add_ranked(behavpred_internal.metric_state, integer, float8, integer) RETURNS behavpred_internal.metric_state
   AS 'MODULE_PATHNAME', 'behavpred_add_ranked' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-CREATE FUNCTION metric_add_ranked(metric_state, integer, float8, float8) RETURNS metric_state
+CREATE FUNCTION behavpred_internal.metric_add_ranked(behavpred_internal.metric_state, integer, float8, float8) RETURNS behavpred_internal.metric_state
   AS 'MODULE_PATHNAME', 'behavpred_add_ranked' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-CREATE FUNCTION metric_add_probability(metric_state, boolean, float8) RETURNS metric_state
+CREATE FUNCTION behavpred_internal.metric_add_probability(behavpred_internal.metric_state, boolean, float8) RETURNS behavpred_internal.metric_state
   AS 'MODULE_PATHNAME', 'behavpred_add_probability' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-CREATE FUNCTION metric_add_probability(metric_state, boolean, float8, integer) RETURNS metric_state
+CREATE FUNCTION behavpred_internal.metric_add_probability(behavpred_internal.metric_state, boolean, float8, integer) RETURNS behavpred_internal.metric_state
   AS 'MODULE_PATHNAME', 'behavpred_add_probability' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-CREATE FUNCTION metric_add_probability(metric_state, integer, float8) RETURNS metric_state
+CREATE FUNCTION behavpred_internal.metric_add_probability(behavpred_internal.metric_state, integer, float8) RETURNS behavpred_internal.metric_state
   AS 'MODULE_PATHNAME', 'behavpred_add_probability' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-CREATE FUNCTION metric_add_probability(metric_state, integer, float8, integer) RETURNS metric_state
+CREATE FUNCTION behavpred_internal.metric_add_probability(behavpred_internal.metric_state, integer, float8, integer) RETURNS behavpred_internal.metric_state
   AS 'MODULE_PATHNAME', 'behavpred_add_probability' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-CREATE FUNCTION metric_add_shift(metric_state, float8, float8) RETURNS metric_state
+CREATE FUNCTION behavpred_internal.metric_add_shift(behavpred_internal.metric_state, float8, float8) RETURNS behavpred_internal.metric_state
   AS 'MODULE_PATHNAME', 'behavpred_add_shift' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-CREATE FUNCTION metric_add_shift(metric_state, float8, float8, integer) RETURNS metric_state
+CREATE FUNCTION behavpred_internal.metric_add_shift(behavpred_internal.metric_state, float8, float8, integer) RETURNS behavpred_internal.metric_state
   AS 'MODULE_PATHNAME', 'behavpred_add_shift' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-CREATE FUNCTION metric_add_log_loss(float8[], boolean, float8) RETURNS float8[]
+CREATE FUNCTION behavpred_internal.metric_add_log_loss(float8[], boolean, float8) RETURNS float8[]
   AS 'MODULE_PATHNAME', 'behavpred_add_log_loss' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-CREATE FUNCTION metric_add_log_loss(float8[], integer, float8) RETURNS float8[]
+CREATE FUNCTION behavpred_internal.metric_add_log_loss(float8[], integer, float8) RETURNS float8[]
   AS 'MODULE_PATHNAME', 'behavpred_add_log_loss' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-CREATE FUNCTION metric_add_brier(float8[], boolean, float8) RETURNS float8[]
+CREATE FUNCTION behavpred_internal.metric_add_brier(float8[], boolean, float8) RETURNS float8[]
   AS 'MODULE_PATHNAME', 'behavpred_add_brier' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-CREATE FUNCTION metric_add_brier(float8[], integer, float8) RETURNS float8[]
+CREATE FUNCTION behavpred_internal.metric_add_brier(float8[], integer, float8) RETURNS float8[]
   AS 'MODULE_PATHNAME', 'behavpred_add_brier' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-CREATE FUNCTION metric_combine(metric_state, metric_state) RETURNS metric_state
+CREATE FUNCTION behavpred_internal.metric_combine(behavpred_internal.metric_state, behavpred_internal.metric_state) RETURNS behavpred_internal.metric_state
   AS 'MODULE_PATHNAME', 'behavpred_metric_combine' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-CREATE FUNCTION metric_auc(metric_state) RETURNS float8
+CREATE FUNCTION behavpred_internal.metric_auc(behavpred_internal.metric_state) RETURNS float8
   AS 'MODULE_PATHNAME', 'behavpred_auc' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-CREATE FUNCTION metric_pr_auc(metric_state) RETURNS float8
+CREATE FUNCTION behavpred_internal.metric_pr_auc(behavpred_internal.metric_state) RETURNS float8
   AS 'MODULE_PATHNAME', 'behavpred_pr_auc' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-CREATE FUNCTION metric_ece(metric_state) RETURNS float8
+CREATE FUNCTION behavpred_internal.metric_ece(behavpred_internal.metric_state) RETURNS float8
   AS 'MODULE_PATHNAME', 'behavpred_ece' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-CREATE FUNCTION metric_lift_at(metric_state) RETURNS float8
+CREATE FUNCTION behavpred_internal.metric_lift_at(behavpred_internal.metric_state) RETURNS float8
   AS 'MODULE_PATHNAME', 'behavpred_lift_at' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-CREATE FUNCTION metric_precision_at(metric_state) RETURNS float8
+CREATE FUNCTION behavpred_internal.metric_precision_at(behavpred_internal.metric_state) RETURNS float8
   AS 'MODULE_PATHNAME', 'behavpred_precision_at' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-CREATE FUNCTION metric_recall_at(metric_state) RETURNS float8
+CREATE FUNCTION behavpred_internal.metric_recall_at(behavpred_internal.metric_state) RETURNS float8
   AS 'MODULE_PATHNAME', 'behavpred_recall_at' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-CREATE FUNCTION metric_ndcg_at(metric_state) RETURNS float8
+CREATE FUNCTION behavpred_internal.metric_ndcg_at(behavpred_internal.metric_state) RETURNS float8
   AS 'MODULE_PATHNAME', 'behavpred_ndcg_at' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-CREATE FUNCTION metric_psi(metric_state) RETURNS float8
+CREATE FUNCTION behavpred_internal.metric_psi(behavpred_internal.metric_state) RETURNS float8
   AS 'MODULE_PATHNAME', 'behavpred_psi' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-COMMENT ON FUNCTION metric_add_ranked(metric_state, boolean, float8) IS 'For the metrics: adds a row';
-COMMENT ON FUNCTION metric_add_ranked(metric_state, boolean, float8, integer) IS 'For the metrics: adds a row';
-COMMENT ON FUNCTION metric_add_ranked(metric_state, boolean, float8, float8) IS 'For the metrics: adds a row';
-COMMENT ON FUNCTION metric_add_ranked(metric_state, integer, float8) IS 'For the metrics: adds a row';
-COMMENT ON FUNCTION metric_add_ranked(metric_state, integer, float8, integer) IS 'For the metrics: adds a row';
-COMMENT ON FUNCTION metric_add_ranked(metric_state, integer, float8, float8) IS 'For the metrics: adds a row';
-COMMENT ON FUNCTION metric_add_probability(metric_state, boolean, float8) IS 'For the metrics: adds a row';
-COMMENT ON FUNCTION metric_add_probability(metric_state, boolean, float8, integer) IS 'For the metrics: adds a row';
-COMMENT ON FUNCTION metric_add_probability(metric_state, integer, float8) IS 'For the metrics: adds a row';
-COMMENT ON FUNCTION metric_add_probability(metric_state, integer, float8, integer) IS 'For the metrics: adds a row';
-COMMENT ON FUNCTION metric_add_shift(metric_state, float8, float8) IS 'For the metrics: adds a row';
-COMMENT ON FUNCTION metric_add_shift(metric_state, float8, float8, integer) IS 'For the metrics: adds a row';
-COMMENT ON FUNCTION metric_add_log_loss(float8[], boolean, float8) IS 'For the metrics: adds a row';
-COMMENT ON FUNCTION metric_add_log_loss(float8[], integer, float8) IS 'For the metrics: adds a row';
-COMMENT ON FUNCTION metric_add_brier(float8[], boolean, float8) IS 'For the metrics: adds a row';
-COMMENT ON FUNCTION metric_add_brier(float8[], integer, float8) IS 'For the metrics: adds a row';
-COMMENT ON FUNCTION metric_combine(metric_state, metric_state) IS 'For the metrics: joins two states';
-COMMENT ON FUNCTION metric_auc(metric_state) IS 'For the metrics: the result';
-COMMENT ON FUNCTION metric_pr_auc(metric_state) IS 'For the metrics: the result';
-COMMENT ON FUNCTION metric_ece(metric_state) IS 'For the metrics: the result';
-COMMENT ON FUNCTION metric_lift_at(metric_state) IS 'For the metrics: the result';
-COMMENT ON FUNCTION metric_precision_at(metric_state) IS 'For the metrics: the result';
-COMMENT ON FUNCTION metric_recall_at(metric_state) IS 'For the metrics: the result';
-COMMENT ON FUNCTION metric_ndcg_at(metric_state) IS 'For the metrics: the result';
-COMMENT ON FUNCTION metric_psi(metric_state) IS 'For the metrics: the result';
+COMMENT ON FUNCTION behavpred_internal.metric_add_ranked(behavpred_internal.metric_state, boolean, float8) IS 'For the metrics: adds a row';
+COMMENT ON FUNCTION behavpred_internal.metric_add_ranked(behavpred_internal.metric_state, boolean, float8, integer) IS 'For the metrics: adds a row';
+COMMENT ON FUNCTION behavpred_internal.metric_add_ranked(behavpred_internal.metric_state, boolean, float8, float8) IS 'For the metrics: adds a row';
+COMMENT ON FUNCTION behavpred_internal.metric_add_ranked(behavpred_internal.metric_state, integer, float8) IS 'For the metrics: adds a row';
+COMMENT ON FUNCTION behavpred_internal.metric_add_ranked(behavpred_internal.metric_state, integer, float8, integer) IS 'For the metrics: adds a row';
+COMMENT ON FUNCTION behavpred_internal.metric_add_ranked(behavpred_internal.metric_state, integer, float8, float8) IS 'For the metrics: adds a row';
+COMMENT ON FUNCTION behavpred_internal.metric_add_probability(behavpred_internal.metric_state, boolean, float8) IS 'For the metrics: adds a row';
+COMMENT ON FUNCTION behavpred_internal.metric_add_probability(behavpred_internal.metric_state, boolean, float8, integer) IS 'For the metrics: adds a row';
+COMMENT ON FUNCTION behavpred_internal.metric_add_probability(behavpred_internal.metric_state, integer, float8) IS 'For the metrics: adds a row';
+COMMENT ON FUNCTION behavpred_internal.metric_add_probability(behavpred_internal.metric_state, integer, float8, integer) IS 'For the metrics: adds a row';
+COMMENT ON FUNCTION behavpred_internal.metric_add_shift(behavpred_internal.metric_state, float8, float8) IS 'For the metrics: adds a row';
+COMMENT ON FUNCTION behavpred_internal.metric_add_shift(behavpred_internal.metric_state, float8, float8, integer) IS 'For the metrics: adds a row';
+COMMENT ON FUNCTION behavpred_internal.metric_add_log_loss(float8[], boolean, float8) IS 'For the metrics: adds a row';
+COMMENT ON FUNCTION behavpred_internal.metric_add_log_loss(float8[], integer, float8) IS 'For the metrics: adds a row';
+COMMENT ON FUNCTION behavpred_internal.metric_add_brier(float8[], boolean, float8) IS 'For the metrics: adds a row';
+COMMENT ON FUNCTION behavpred_internal.metric_add_brier(float8[], integer, float8) IS 'For the metrics: adds a row';
+COMMENT ON FUNCTION behavpred_internal.metric_combine(behavpred_internal.metric_state, behavpred_internal.metric_state) IS 'For the metrics: joins two states';
+COMMENT ON FUNCTION behavpred_internal.metric_auc(behavpred_internal.metric_state) IS 'For the metrics: the result';
+COMMENT ON FUNCTION behavpred_internal.metric_pr_auc(behavpred_internal.metric_state) IS 'For the metrics: the result';
+COMMENT ON FUNCTION behavpred_internal.metric_ece(behavpred_internal.metric_state) IS 'For the metrics: the result';
+COMMENT ON FUNCTION behavpred_internal.metric_lift_at(behavpred_internal.metric_state) IS 'For the metrics: the result';
+COMMENT ON FUNCTION behavpred_internal.metric_precision_at(behavpred_internal.metric_state) IS 'For the metrics: the result';
+COMMENT ON FUNCTION behavpred_internal.metric_recall_at(behavpred_internal.metric_state) IS 'For the metrics: the result';
+COMMENT ON FUNCTION behavpred_internal.metric_ndcg_at(behavpred_internal.metric_state) IS 'For the metrics: the result';
+COMMENT ON FUNCTION behavpred_internal.metric_psi(behavpred_internal.metric_state) IS 'For the metrics: the result';
 
 CREATE AGGREGATE auc(label boolean, score float8) (
-  SFUNC = metric_add_ranked, STYPE = metric_state, COMBINEFUNC = metric_combine,
-  FINALFUNC = metric_auc, PARALLEL = SAFE
+  SFUNC = behavpred_internal.metric_add_ranked, STYPE = behavpred_internal.metric_state, COMBINEFUNC = behavpred_internal.metric_combine,
+  FINALFUNC = behavpred_internal.metric_auc, PARALLEL = SAFE
 );
 CREATE AGGREGATE auc(label integer, score float8) (
-  SFUNC = metric_add_ranked, STYPE = metric_state, COMBINEFUNC = metric_combine,
-  FINALFUNC = metric_auc, PARALLEL = SAFE
+  SFUNC = behavpred_internal.metric_add_ranked, STYPE = behavpred_internal.metric_state, COMBINEFUNC = behavpred_internal.metric_combine,
+  FINALFUNC = behavpred_internal.metric_auc, PARALLEL = SAFE
 );
 CREATE AGGREGATE pr_auc(label boolean, score float8) (
-  SFUNC = metric_add_ranked, STYPE = metric_state, COMBINEFUNC = metric_combine,
-  FINALFUNC = metric_pr_auc, PARALLEL = SAFE
+  SFUNC = behavpred_internal.metric_add_ranked, STYPE = behavpred_internal.metric_state, COMBINEFUNC = behavpred_internal.metric_combine,
+  FINALFUNC = behavpred_internal.metric_pr_auc, PARALLEL = SAFE
 );
 CREATE AGGREGATE pr_auc(label integer, score float8) (
-  SFUNC = metric_add_ranked, STYPE = metric_state, COMBINEFUNC = metric_combine,
-  FINALFUNC = metric_pr_auc, PARALLEL = SAFE
+  SFUNC = behavpred_internal.metric_add_ranked, STYPE = behavpred_internal.metric_state, COMBINEFUNC = behavpred_internal.metric_combine,
+  FINALFUNC = behavpred_internal.metric_pr_auc, PARALLEL = SAFE
 );
 CREATE AGGREGATE ece(label boolean, probability float8) (
-  SFUNC = metric_add_probability, STYPE = metric_state, COMBINEFUNC = metric_combine,
-  FINALFUNC = metric_ece, PARALLEL = SAFE
+  SFUNC = behavpred_internal.metric_add_probability, STYPE = behavpred_internal.metric_state, COMBINEFUNC = behavpred_internal.metric_combine,
+  FINALFUNC = behavpred_internal.metric_ece, PARALLEL = SAFE
 );
 CREATE AGGREGATE ece(label integer, probability float8) (
-  SFUNC = metric_add_probability, STYPE = metric_state, COMBINEFUNC = metric_combine,
-  FINALFUNC = metric_ece, PARALLEL = SAFE
+  SFUNC = behavpred_internal.metric_add_probability, STYPE = behavpred_internal.metric_state, COMBINEFUNC = behavpred_internal.metric_combine,
+  FINALFUNC = behavpred_internal.metric_ece, PARALLEL = SAFE
 );
 CREATE AGGREGATE ece(label boolean, probability float8, bins integer) (
-  SFUNC = metric_add_probability, STYPE = metric_state, COMBINEFUNC = metric_combine,
-  FINALFUNC = metric_ece, PARALLEL = SAFE
+  SFUNC = behavpred_internal.metric_add_probability, STYPE = behavpred_internal.metric_state, COMBINEFUNC = behavpred_internal.metric_combine,
+  FINALFUNC = behavpred_internal.metric_ece, PARALLEL = SAFE
 );
 CREATE AGGREGATE ece(label integer, probability float8, bins integer) (
-  SFUNC = metric_add_probability, STYPE = metric_state, COMBINEFUNC = metric_combine,
-  FINALFUNC = metric_ece, PARALLEL = SAFE
+  SFUNC = behavpred_internal.metric_add_probability, STYPE = behavpred_internal.metric_state, COMBINEFUNC = behavpred_internal.metric_combine,
+  FINALFUNC = behavpred_internal.metric_ece, PARALLEL = SAFE
 );
 CREATE AGGREGATE lift_at(label boolean, score float8, fraction float8) (
-  SFUNC = metric_add_ranked, STYPE = metric_state, COMBINEFUNC = metric_combine,
-  FINALFUNC = metric_lift_at, PARALLEL = SAFE
+  SFUNC = behavpred_internal.metric_add_ranked, STYPE = behavpred_internal.metric_state, COMBINEFUNC = behavpred_internal.metric_combine,
+  FINALFUNC = behavpred_internal.metric_lift_at, PARALLEL = SAFE
 );
 CREATE AGGREGATE lift_at(label integer, score float8, fraction float8) (
-  SFUNC = metric_add_ranked, STYPE = metric_state, COMBINEFUNC = metric_combine,
-  FINALFUNC = metric_lift_at, PARALLEL = SAFE
+  SFUNC = behavpred_internal.metric_add_ranked, STYPE = behavpred_internal.metric_state, COMBINEFUNC = behavpred_internal.metric_combine,
+  FINALFUNC = behavpred_internal.metric_lift_at, PARALLEL = SAFE
 );
 CREATE AGGREGATE lift_at(label boolean, score float8, k integer) (
-  SFUNC = metric_add_ranked, STYPE = metric_state, COMBINEFUNC = metric_combine,
-  FINALFUNC = metric_lift_at, PARALLEL = SAFE
+  SFUNC = behavpred_internal.metric_add_ranked, STYPE = behavpred_internal.metric_state, COMBINEFUNC = behavpred_internal.metric_combine,
+  FINALFUNC = behavpred_internal.metric_lift_at, PARALLEL = SAFE
 );
 CREATE AGGREGATE lift_at(label integer, score float8, k integer) (
-  SFUNC = metric_add_ranked, STYPE = metric_state, COMBINEFUNC = metric_combine,
-  FINALFUNC = metric_lift_at, PARALLEL = SAFE
+  SFUNC = behavpred_internal.metric_add_ranked, STYPE = behavpred_internal.metric_state, COMBINEFUNC = behavpred_internal.metric_combine,
+  FINALFUNC = behavpred_internal.metric_lift_at, PARALLEL = SAFE
 );
 CREATE AGGREGATE precision_at(label boolean, score float8, fraction float8) (
-  SFUNC = metric_add_ranked, STYPE = metric_state, COMBINEFUNC = metric_combine,
-  FINALFUNC = metric_precision_at, PARALLEL = SAFE
+  SFUNC = behavpred_internal.metric_add_ranked, STYPE = behavpred_internal.metric_state, COMBINEFUNC = behavpred_internal.metric_combine,
+  FINALFUNC = behavpred_internal.metric_precision_at, PARALLEL = SAFE
 );
 CREATE AGGREGATE precision_at(label integer, score float8, fraction float8) (
-  SFUNC = metric_add_ranked, STYPE = metric_state, COMBINEFUNC = metric_combine,
-  FINALFUNC = metric_precision_at, PARALLEL = SAFE
+  SFUNC = behavpred_internal.metric_add_ranked, STYPE = behavpred_internal.metric_state, COMBINEFUNC = behavpred_internal.metric_combine,
+  FINALFUNC = behavpred_internal.metric_precision_at, PARALLEL = SAFE
 );
 CREATE AGGREGATE precision_at(label boolean, score float8, k integer) (
-  SFUNC = metric_add_ranked, STYPE = metric_state, COMBINEFUNC = metric_combine,
-  FINALFUNC = metric_precision_at, PARALLEL = SAFE
+  SFUNC = behavpred_internal.metric_add_ranked, STYPE = behavpred_internal.metric_state, COMBINEFUNC = behavpred_internal.metric_combine,
+  FINALFUNC = behavpred_internal.metric_precision_at, PARALLEL = SAFE
 );
 CREATE AGGREGATE precision_at(label integer, score float8, k integer) (
-  SFUNC = metric_add_ranked, STYPE = metric_state, COMBINEFUNC = metric_combine,
-  FINALFUNC = metric_precision_at, PARALLEL = SAFE
+  SFUNC = behavpred_internal.metric_add_ranked, STYPE = behavpred_internal.metric_state, COMBINEFUNC = behavpred_internal.metric_combine,
+  FINALFUNC = behavpred_internal.metric_precision_at, PARALLEL = SAFE
 );
 CREATE AGGREGATE recall_at(label boolean, score float8, fraction float8) (
-  SFUNC = metric_add_ranked, STYPE = metric_state, COMBINEFUNC = metric_combine,
-  FINALFUNC = metric_recall_at, PARALLEL = SAFE
+  SFUNC = behavpred_internal.metric_add_ranked, STYPE = behavpred_internal.metric_state, COMBINEFUNC = behavpred_internal.metric_combine,
+  FINALFUNC = behavpred_internal.metric_recall_at, PARALLEL = SAFE
 );
 CREATE AGGREGATE recall_at(label integer, score float8, fraction float8) (
-  SFUNC = metric_add_ranked, STYPE = metric_state, COMBINEFUNC = metric_combine,
-  FINALFUNC = metric_recall_at, PARALLEL = SAFE
+  SFUNC = behavpred_internal.metric_add_ranked, STYPE = behavpred_internal.metric_state, COMBINEFUNC = behavpred_internal.metric_combine,
+  FINALFUNC = behavpred_internal.metric_recall_at, PARALLEL = SAFE
 );
 CREATE AGGREGATE recall_at(label boolean, score float8, k integer) (
-  SFUNC = metric_add_ranked, STYPE = metric_state, COMBINEFUNC = metric_combine,
-  FINALFUNC = metric_recall_at, PARALLEL = SAFE
+  SFUNC = behavpred_internal.metric_add_ranked, STYPE = behavpred_internal.metric_state, COMBINEFUNC = behavpred_internal.metric_combine,
+  FINALFUNC = behavpred_internal.metric_recall_at, PARALLEL = SAFE
 );
 CREATE AGGREGATE recall_at(label integer, score float8, k integer) (
-  SFUNC = metric_add_ranked, STYPE = metric_state, COMBINEFUNC = metric_combine,
-  FINALFUNC = metric_recall_at, PARALLEL = SAFE
+  SFUNC = behavpred_internal.metric_add_ranked, STYPE = behavpred_internal.metric_state, COMBINEFUNC = behavpred_internal.metric_combine,
+  FINALFUNC = behavpred_internal.metric_recall_at, PARALLEL = SAFE
 );
 CREATE AGGREGATE ndcg_at(label boolean, score float8, k integer) (
-  SFUNC = metric_add_ranked, STYPE = metric_state, COMBINEFUNC = metric_combine,
-  FINALFUNC = metric_ndcg_at, PARALLEL = SAFE
+  SFUNC = behavpred_internal.metric_add_ranked, STYPE = behavpred_internal.metric_state, COMBINEFUNC = behavpred_internal.metric_combine,
+  FINALFUNC = behavpred_internal.metric_ndcg_at, PARALLEL = SAFE
 );
 CREATE AGGREGATE ndcg_at(label integer, score float8, k integer) (
-  SFUNC = metric_add_ranked, STYPE = metric_state, COMBINEFUNC = metric_combine,
-  FINALFUNC = metric_ndcg_at, PARALLEL = SAFE
+  SFUNC = behavpred_internal.metric_add_ranked, STYPE = behavpred_internal.metric_state, COMBINEFUNC = behavpred_internal.metric_combine,
+  FINALFUNC = behavpred_internal.metric_ndcg_at, PARALLEL = SAFE
 );
 CREATE AGGREGATE psi(expected float8, actual float8) (
-  SFUNC = metric_add_shift, STYPE = metric_state, COMBINEFUNC = metric_combine,
-  FINALFUNC = metric_psi, PARALLEL = SAFE
+  SFUNC = behavpred_internal.metric_add_shift, STYPE = behavpred_internal.metric_state, COMBINEFUNC = behavpred_internal.metric_combine,
+  FINALFUNC = behavpred_internal.metric_psi, PARALLEL = SAFE
 );
 CREATE AGGREGATE psi(expected float8, actual float8, bins integer) (
-  SFUNC = metric_add_shift, STYPE = metric_state, COMBINEFUNC = metric_combine,
-  FINALFUNC = metric_psi, PARALLEL = SAFE
+  SFUNC = behavpred_internal.metric_add_shift, STYPE = behavpred_internal.metric_state, COMBINEFUNC = behavpred_internal.metric_combine,
+  FINALFUNC = behavpred_internal.metric_psi, PARALLEL = SAFE
 );
 CREATE AGGREGATE log_loss(label boolean, probability float8) (
-  SFUNC = metric_add_log_loss, STYPE = float8[], INITCOND = '{0,0,0}',
+  SFUNC = behavpred_internal.metric_add_log_loss, STYPE = float8[], INITCOND = '{0,0,0}',
   COMBINEFUNC = pg_catalog.float8_combine, FINALFUNC = pg_catalog.float8_avg, PARALLEL = SAFE
 );
 CREATE AGGREGATE log_loss(label integer, probability float8) (
-  SFUNC = metric_add_log_loss, STYPE = float8[], INITCOND = '{0,0,0}',
+  SFUNC = behavpred_internal.metric_add_log_loss, STYPE = float8[], INITCOND = '{0,0,0}',
   COMBINEFUNC = pg_catalog.float8_combine, FINALFUNC = pg_catalog.float8_avg, PARALLEL = SAFE
 );
 CREATE AGGREGATE brier(label boolean, probability float8) (
-  SFUNC = metric_add_brier, STYPE = float8[], INITCOND = '{0,0,0}',
+  SFUNC = behavpred_internal.metric_add_brier, STYPE = float8[], INITCOND = '{0,0,0}',
   COMBINEFUNC = pg_catalog.float8_combine, FINALFUNC = pg_catalog.float8_avg, PARALLEL = SAFE
 );
 CREATE AGGREGATE brier(label integer, probability float8) (
-  SFUNC = metric_add_brier, STYPE = float8[], INITCOND = '{0,0,0}',
+  SFUNC = behavpred_internal.metric_add_brier, STYPE = float8[], INITCOND = '{0,0,0}',
   COMBINEFUNC = pg_catalog.float8_combine, FINALFUNC = pg_catalog.float8_avg, PARALLEL = SAFE
 );
 COMMENT ON AGGREGATE auc(boolean, float8) IS

@@ -4,7 +4,7 @@
 -- facts, rendered as JSON, Markdown, and (report.sql) HTML.
 -- ---------------------------------------------------------------------------
 
-CREATE FUNCTION card_number(number float8) RETURNS text
+CREATE FUNCTION behavpred_internal.card_number(number float8) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -13,11 +13,11 @@ AS $$
     WHEN abs(number) >= 1000 THEN to_char(number, 'FM999,999,999,999,990')
     ELSE trim_scale(round(number::numeric, 2 - floor(log(abs(number)::numeric))::int))::text END
 $$;
-COMMENT ON FUNCTION card_number(float8) IS 'For model cards and reports: a number with three digits, larger ones in groups of thousands';
+COMMENT ON FUNCTION behavpred_internal.card_number(float8) IS 'For model cards and reports: a number with three digits, larger ones in groups of thousands';
 
 -- The version that is asked for, else the deployed one, else the latest; complains when
 -- there is none that the caller may read.
-CREATE FUNCTION card_version(target text, version int) RETURNS int
+CREATE FUNCTION behavpred_internal.card_version(target text, version int) RETURNS int
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -33,7 +33,7 @@ BEGIN
   END IF;
   SELECT max(m.version) INTO chosen FROM behavpred.models m
   WHERE m.target = $1 AND m.version = coalesce($2, known.deployed_version, m.version);
-  IF chosen IS NULL AND known.owner <> current_user AND NOT behavpred.sees_target(known.owner, known.graph, $1, 2) THEN
+  IF chosen IS NULL AND known.owner <> current_user AND NOT behavpred_internal.sees_target(known.owner, known.graph, $1, 2) THEN
     RAISE EXCEPTION USING errcode = 'insufficient_privilege',
       message = format('permission denied to read the models of target "%s"', $1),
       detail = format('It belongs to "%s", who has not granted you read.', known.owner),
@@ -47,11 +47,11 @@ BEGIN
   RETURN chosen;
 END
 $$;
-COMMENT ON FUNCTION card_version(text, int) IS 'For model_card() and report_html(): the version that is meant';
+COMMENT ON FUNCTION behavpred_internal.card_version(text, int) IS 'For model_card() and report_html(): the version that is meant';
 
 -- First and last interaction up to the training, as the source is now. Sources may be views
 -- that hold their author's functions, so they are read for their owner alone.
-CREATE FUNCTION card_period(graph behavpred.registered_graph, until timestamptz, OUT first text, OUT last text)
+CREATE FUNCTION behavpred_internal.card_period(graph behavpred.registered_graph, until timestamptz, OUT first text, OUT last text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -67,10 +67,10 @@ EXCEPTION WHEN insufficient_privilege OR undefined_table OR undefined_column THE
   RETURN;
 END
 $$;
-COMMENT ON FUNCTION card_period(behavpred.registered_graph, timestamptz) IS
+COMMENT ON FUNCTION behavpred_internal.card_period(behavpred.registered_graph, timestamptz) IS
 'For model_card(): first and last interaction that a training at this time could see; NULL without a time column, or when the caller is not the owner';
 
-CREATE FUNCTION card_data(graph text, graph_run bigint, metrics jsonb) RETURNS json
+CREATE FUNCTION behavpred_internal.card_data(graph text, graph_run bigint, metrics jsonb) RETURNS json
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -82,12 +82,12 @@ AS $$
     'row_security', g.row_security, 'graph_read_as', r.result ->> 'read_as', 'target_read_as', metrics ->> 'read_as')
   FROM behavpred.registered_graph g
   LEFT JOIN behavpred.runs r ON r.run_id = $2
-  CROSS JOIN LATERAL behavpred.card_period(g, r.started_at) p
+  CROSS JOIN LATERAL behavpred_internal.card_period(g, r.started_at) p
   WHERE g.graph = $1
 $$;
-COMMENT ON FUNCTION card_data(text, bigint, jsonb) IS 'For model_card(): sources, sizes, period, and who read them under which row security';
+COMMENT ON FUNCTION behavpred_internal.card_data(text, bigint, jsonb) IS 'For model_card(): sources, sizes, period, and who read them under which row security';
 
-CREATE FUNCTION card_training(run_id bigint) RETURNS json
+CREATE FUNCTION behavpred_internal.card_training(run_id bigint) RETURNS json
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -95,11 +95,11 @@ AS $$
                            'seed', r.seed, 'threads', r.threads, 'options', r.options)
   FROM behavpred.runs r WHERE r.run_id = $1
 $$;
-COMMENT ON FUNCTION card_training(bigint) IS 'For model_card(): who trained, when, with which seed and options';
+COMMENT ON FUNCTION behavpred_internal.card_training(bigint) IS 'For model_card(): who trained, when, with which seed and options';
 
 -- An imported model, or one of an earlier version, has no test part here: its figures are
 -- those that came with it.
-CREATE FUNCTION card_metrics(target text, version int) RETURNS json
+CREATE FUNCTION behavpred_internal.card_metrics(target text, version int) RETURNS json
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -116,9 +116,9 @@ EXCEPTION WHEN object_not_in_prerequisite_state THEN
     FROM behavpred.metrics m WHERE m.target = $1 AND m.version = $2);
 END
 $$;
-COMMENT ON FUNCTION card_metrics(text, int) IS 'For model_card(): evaluate() of a version; the figures that came with it, when no test part was kept';
+COMMENT ON FUNCTION behavpred_internal.card_metrics(text, int) IS 'For model_card(): evaluate() of a version; the figures that came with it, when no test part was kept';
 
-CREATE FUNCTION card_calibration(target text, version int, options jsonb) RETURNS json
+CREATE FUNCTION behavpred_internal.card_calibration(target text, version int, options jsonb) RETURNS json
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -132,11 +132,11 @@ EXCEPTION WHEN object_not_in_prerequisite_state THEN
   RETURN json_build_object('method', options -> 'calibration', 'bins', '[]'::json);
 END
 $$;
-COMMENT ON FUNCTION card_calibration(text, int, jsonb) IS 'For model_card(): method and reliability curve';
+COMMENT ON FUNCTION behavpred_internal.card_calibration(text, int, jsonb) IS 'For model_card(): method and reliability curve';
 
 -- What a reader has to know before he relies on it; the first lines are those that the
 -- figures of this very model give rise to.
-CREATE FUNCTION card_limits(model behavpred.models, known behavpred.targets, graph behavpred.registered_graph, evaluated json) RETURNS text[]
+CREATE FUNCTION behavpred_internal.card_limits(model behavpred.models, known behavpred.targets, graph behavpred.registered_graph, evaluated json) RETURNS text[]
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -146,9 +146,9 @@ AS $$
     (1, NOT model.usable, 'The graph has been trained again since: this version is not used for predictions any more.'),
     (2, model.metrics ->> 'test_basis' = 'in_graph', 'The vectors were trained on the very interactions to be predicted, so these figures are too good. Train the graph again, now that the target is known.'),
     (3, auc.popularity IS NULL, 'No test part was kept here, as of a model that was imported: its figures are those that came with it, and curves cannot be drawn.'),
-    (3, auc.positives < 100, format('Only %s positive users measured it; the AUC is known to within %s.', auc.positives, behavpred.card_number((auc.high - auc.low) / 2))),
-    (4, auc.popularity >= auc.low, format('The number of interactions alone reaches an AUC of %s, no worse than this model within its interval.', behavpred.card_number(auc.popularity))),
-    (5, (model.metrics ->> 'teacher_auc')::float8 > auc.value, format('The teacher, from which this model learns, ranks the same users better (AUC %s).', behavpred.card_number((model.metrics ->> 'teacher_auc')::float8))),
+    (3, auc.positives < 100, format('Only %s positive users measured it; the AUC is known to within %s.', auc.positives, behavpred_internal.card_number((auc.high - auc.low) / 2))),
+    (4, auc.popularity >= auc.low, format('The number of interactions alone reaches an AUC of %s, no worse than this model within its interval.', behavpred_internal.card_number(auc.popularity))),
+    (5, (model.metrics ->> 'teacher_auc')::float8 > auc.value, format('The teacher, from which this model learns, ranks the same users better (AUC %s).', behavpred_internal.card_number((model.metrics ->> 'teacher_auc')::float8))),
     (6, known.seeds IS NOT NULL, 'Positives include a list of seeds: the probability is that of being one of them, not of acting.'),
     (7, graph.row_security = 'apply', 'Policies of row security thinned the sources: it knows what the roles above may see, and nothing else.'),
     (8, graph.user_features IS NOT NULL OR graph.users IS NOT NULL, 'Features of users went into the vectors; whether they may decide such a question is for you to judge.'),
@@ -158,14 +158,14 @@ AS $$
   ) AS l (place, holds, line)
   WHERE auc.metric = 'auc' AND l.holds
 $$;
-COMMENT ON FUNCTION card_limits(behavpred.models, behavpred.targets, behavpred.registered_graph, json) IS 'For model_card(): what the model cannot do, and what its figures warn of';
+COMMENT ON FUNCTION behavpred_internal.card_limits(behavpred.models, behavpred.targets, behavpred.registered_graph, json) IS 'For model_card(): what the model cannot do, and what its figures warn of';
 
-CREATE FUNCTION card_facts(target text, version int) RETURNS json
+CREATE FUNCTION behavpred_internal.card_facts(target text, version int) RETURNS json
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  chosen int := behavpred.card_version(target, version);
+  chosen int := behavpred_internal.card_version(target, version);
   known behavpred.targets;
   model behavpred.models;
   graph behavpred.registered_graph;
@@ -178,59 +178,59 @@ BEGIN
   SELECT * INTO graph FROM behavpred.registered_graph g WHERE g.graph = known.graph;
   SELECT r.options INTO options FROM behavpred.runs r WHERE r.run_id = model.run_id;
   SELECT t.graph_run INTO graph_run FROM behavpred.trained_model t WHERE t.target = $1 AND t.version = chosen;
-  evaluated := behavpred.card_metrics($1, chosen);
+  evaluated := behavpred_internal.card_metrics($1, chosen);
   RETURN json_build_object(
     'model', json_build_object('target', $1, 'version', chosen, 'deployed', model.deployed, 'deployed_at', model.deployed_at,
       'trained_at', model.trained_at, 'owner', model.owner, 'graph', known.graph, 'objects', known.objects, 'seeds', known.seeds,
       'candidates', known.candidates, 'negatives', known.negatives, 'horizon', known.horizon, 'software', 'behavpred ' || behavpred.version()),
-    'data', behavpred.card_data(known.graph, graph_run, model.metrics),
+    'data', behavpred_internal.card_data(known.graph, graph_run, model.metrics),
     'sample', json_build_object('positives', model.metrics -> 'n_positive', 'negatives', model.metrics -> 'n_negative',
       'candidates', model.metrics -> 'candidates', 'base_rate', model.metrics -> 'base_rate',
       'test_positives', model.metrics -> 'test_positives', 'test_negatives', model.metrics -> 'test_negatives',
       'test_basis', model.metrics -> 'test_basis', 'teacher', model.metrics -> 'teacher', 'teacher_auc', model.metrics -> 'teacher_auc'),
-    'graph_training', coalesce(behavpred.card_training(graph_run), json_build_object('run_id', graph_run, 'shown_to', 'readers of the graph')),
-    'target_training', behavpred.card_training(model.run_id),
+    'graph_training', coalesce(behavpred_internal.card_training(graph_run), json_build_object('run_id', graph_run, 'shown_to', 'readers of the graph')),
+    'target_training', behavpred_internal.card_training(model.run_id),
     'metrics', evaluated,
-    'calibration', behavpred.card_calibration($1, chosen, options),
-    'limits', to_json(behavpred.card_limits(model, known, graph, evaluated)));
+    'calibration', behavpred_internal.card_calibration($1, chosen, options),
+    'limits', to_json(behavpred_internal.card_limits(model, known, graph, evaluated)));
 END
 $$;
-COMMENT ON FUNCTION card_facts(text, int) IS 'For model_card() and report_html(): all that they tell of a version of a model';
+COMMENT ON FUNCTION behavpred_internal.card_facts(text, int) IS 'For model_card() and report_html(): all that they tell of a version of a model';
 
 -- A JSON value as a reader wants it.
-CREATE FUNCTION card_text(value json) RETURNS text
+CREATE FUNCTION behavpred_internal.card_text(value json) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
   SELECT CASE json_typeof(value)
     WHEN 'null' THEN 'none'
-    WHEN 'number' THEN CASE WHEN value #>> '{}' ~ '^-?[0-9]{1,15}$' THEN value #>> '{}' ELSE behavpred.card_number((value #>> '{}')::float8) END
+    WHEN 'number' THEN CASE WHEN value #>> '{}' ~ '^-?[0-9]{1,15}$' THEN value #>> '{}' ELSE behavpred_internal.card_number((value #>> '{}')::float8) END
     WHEN 'boolean' THEN CASE value #>> '{}' WHEN 'true' THEN 'yes' ELSE 'no' END
-    WHEN 'array' THEN (SELECT string_agg(behavpred.card_text(e), ', ') FROM json_array_elements(value) e)
-    WHEN 'object' THEN (SELECT string_agg(key || ' ' || behavpred.card_text(o.value), ', ') FROM json_each(value) o)
+    WHEN 'array' THEN (SELECT string_agg(behavpred_internal.card_text(e), ', ') FROM json_array_elements(value) e)
+    WHEN 'object' THEN (SELECT string_agg(key || ' ' || behavpred_internal.card_text(o.value), ', ') FROM json_each(value) o)
     ELSE regexp_replace(value #>> '{}', '^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d):[0-9.:+-]+$', '\1 \2') END
 $$;
-COMMENT ON FUNCTION card_text(json) IS 'For model cards: a value in words, numbers with three digits, times to the minute';
+COMMENT ON FUNCTION behavpred_internal.card_text(json) IS 'For model cards: a value in words, numbers with three digits, times to the minute';
 
 -- Names come from users: nothing in them may end a cell or begin a tag.
-CREATE FUNCTION card_cell(value json) RETURNS text
+CREATE FUNCTION behavpred_internal.card_cell(value json) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-  SELECT coalesce(regexp_replace(regexp_replace(behavpred.card_text(value), '[[:cntrl:]]+', ' ', 'g'), '([\\`*\[\]<>|~]|(?<![[:alnum:]])_|_(?![[:alnum:]]))', '\\\1', 'g'), 'none')
+  SELECT coalesce(regexp_replace(regexp_replace(behavpred_internal.card_text(value), '[[:cntrl:]]+', ' ', 'g'), '([\\`*\[\]<>|~]|(?<![[:alnum:]])_|_(?![[:alnum:]]))', '\\\1', 'g'), 'none')
 $$;
-COMMENT ON FUNCTION card_cell(json) IS 'For model cards: a value as the cell of a Markdown table';
+COMMENT ON FUNCTION behavpred_internal.card_cell(json) IS 'For model cards: a value as the cell of a Markdown table';
 
-CREATE FUNCTION card_table(facts json) RETURNS text
+CREATE FUNCTION behavpred_internal.card_table(facts json) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-  SELECT E'| | |\n|---|---|\n' || string_agg(format(E'| %s | %s |\n', replace(f.key, '_', ' '), behavpred.card_cell(f.value)), '' ORDER BY f.place)
+  SELECT E'| | |\n|---|---|\n' || string_agg(format(E'| %s | %s |\n', replace(f.key, '_', ' '), behavpred_internal.card_cell(f.value)), '' ORDER BY f.place)
   FROM json_each(facts) WITH ORDINALITY AS f (key, value, place)
 $$;
-COMMENT ON FUNCTION card_table(json) IS 'For model cards: an object as a Markdown table of two columns';
+COMMENT ON FUNCTION behavpred_internal.card_table(json) IS 'For model cards: an object as a Markdown table of two columns';
 
-CREATE FUNCTION card_records(records json) RETURNS text
+CREATE FUNCTION behavpred_internal.card_records(records json) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -238,29 +238,29 @@ AS $$
   FROM json_array_elements(records) WITH ORDINALITY AS r (record, place),
     LATERAL (SELECT '| ' || string_agg(replace(key, '_', ' '), ' | ') || E' |\n' AS head, repeat('|---', count(*)::int) || E'|\n' AS rule
              FROM json_object_keys(r.record) AS key) AS h,
-    LATERAL (SELECT '| ' || string_agg(CASE json_typeof(f.value) WHEN 'null' THEN '' ELSE behavpred.card_cell(f.value) END, ' | ' ORDER BY f.place) || E' |\n' AS line
+    LATERAL (SELECT '| ' || string_agg(CASE json_typeof(f.value) WHEN 'null' THEN '' ELSE behavpred_internal.card_cell(f.value) END, ' | ' ORDER BY f.place) || E' |\n' AS line
              FROM json_each(r.record) WITH ORDINALITY AS f (key, value, place)) AS c
 $$;
-COMMENT ON FUNCTION card_records(json) IS 'For model cards: an array of objects as a Markdown table';
+COMMENT ON FUNCTION behavpred_internal.card_records(json) IS 'For model cards: an array of objects as a Markdown table';
 
-CREATE FUNCTION card_markdown(facts json) RETURNS text
+CREATE FUNCTION behavpred_internal.card_markdown(facts json) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
   SELECT concat_ws(E'\n',
-    format(E'# Model card: %s, version %s\n', behavpred.card_cell(facts #> '{model,target}'), facts #>> '{model,version}'),
-    behavpred.card_table(facts -> 'model'),
-    E'## Data\n', behavpred.card_table(facts -> 'data'),
-    E'## Sample\n', behavpred.card_table(facts -> 'sample'),
-    E'## Training of the graph\n', behavpred.card_table(facts -> 'graph_training'),
-    E'## Training of the target\n', behavpred.card_table(facts -> 'target_training'),
+    format(E'# Model card: %s, version %s\n', behavpred_internal.card_cell(facts #> '{model,target}'), facts #>> '{model,version}'),
+    behavpred_internal.card_table(facts -> 'model'),
+    E'## Data\n', behavpred_internal.card_table(facts -> 'data'),
+    E'## Sample\n', behavpred_internal.card_table(facts -> 'sample'),
+    E'## Training of the graph\n', behavpred_internal.card_table(facts -> 'graph_training'),
+    E'## Training of the target\n', behavpred_internal.card_table(facts -> 'target_training'),
     E'## Quality\n', E'Low to high is the 95 % interval; popularity ranks users by their number of interactions, prior gives everybody the base rate.\n',
-    behavpred.card_records(facts -> 'metrics'),
-    E'## Calibration\n', format(E'Method: %s.\n', behavpred.card_cell(facts #> '{calibration,method}')), behavpred.card_records(facts #> '{calibration,bins}'),
-    E'## Limits\n', (SELECT string_agg('- ' || behavpred.card_cell(to_json(line)) || E'\n', '' ORDER BY place)
+    behavpred_internal.card_records(facts -> 'metrics'),
+    E'## Calibration\n', format(E'Method: %s.\n', behavpred_internal.card_cell(facts #> '{calibration,method}')), behavpred_internal.card_records(facts #> '{calibration,bins}'),
+    E'## Limits\n', (SELECT string_agg('- ' || behavpred_internal.card_cell(to_json(line)) || E'\n', '' ORDER BY place)
                      FROM json_array_elements_text(facts -> 'limits') WITH ORDINALITY AS l (line, place)))
 $$;
-COMMENT ON FUNCTION card_markdown(json) IS 'For model_card(): the facts as Markdown';
+COMMENT ON FUNCTION behavpred_internal.card_markdown(json) IS 'For model_card(): the facts as Markdown';
 
 CREATE FUNCTION model_card(target text, format text DEFAULT 'markdown', version int DEFAULT NULL) RETURNS text
 LANGUAGE plpgsql STABLE
@@ -273,8 +273,8 @@ BEGIN
       detail = 'It is markdown or json.',
       hint = pg_catalog.format('SELECT behavpred.model_card(%L, format => ''json'');', coalesce(target, 'buys_42'));
   END IF;
-  RETURN CASE format WHEN 'json' THEN behavpred.card_facts(target, version)::text
-                     ELSE behavpred.card_markdown(behavpred.card_facts(target, version)) END;
+  RETURN CASE format WHEN 'json' THEN behavpred_internal.card_facts(target, version)::text
+                     ELSE behavpred_internal.card_markdown(behavpred_internal.card_facts(target, version)) END;
 END
 $$;
 COMMENT ON FUNCTION model_card(text, text, int) IS

@@ -15,14 +15,15 @@ CREATE TABLE model_deployment (
 );
 CREATE INDEX model_deployment_target ON model_deployment (target, deployment_id);
 
+COMMENT ON SEQUENCE model_deployment_deployment_id_seq IS 'Numbers of deployments, in their order';
 COMMENT ON TABLE model_deployment IS 'Which version of each target answered from when on, who deployed it (deployed_by: the role that logged in), by which action, and the deployment that a rollback goes back to (returns_to)';
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON model_deployment TO PUBLIC;
 ALTER TABLE model_deployment ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_rows ON model_deployment USING (owner = current_user);
-CREATE POLICY granted_rows ON model_deployment FOR SELECT USING (privilege_on_target(owner, target) >= 2);
+CREATE POLICY granted_rows ON model_deployment FOR SELECT USING (behavpred_internal.privilege_on_target(owner, target) >= 2);
 CREATE POLICY granted_training ON model_deployment FOR INSERT
-  WITH CHECK (privilege_on_target(owner, target) >= 3);
+  WITH CHECK (behavpred_internal.privilege_on_target(owner, target) >= 3);
 CREATE POLICY of_same_owner ON model_deployment AS RESTRICTIVE FOR INSERT
   WITH CHECK (EXISTS (SELECT FROM registered_target t
                       WHERE t.target = model_deployment.target AND t.owner = model_deployment.owner));

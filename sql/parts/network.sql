@@ -37,10 +37,10 @@ ALTER TABLE trained_network_part ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY own_rows ON trained_network USING (owner = current_user);
 CREATE POLICY own_rows ON trained_network_part USING (owner = current_user);
-CREATE POLICY granted_rows ON trained_network FOR SELECT USING (privilege_on(owner, graph, NULL) >= 2);
-CREATE POLICY granted_rows ON trained_network_part FOR SELECT USING (privilege_on(owner, graph, NULL) >= 2);
-CREATE POLICY granted_training ON trained_network USING (privilege_on(owner, graph, NULL) >= 3);
-CREATE POLICY granted_training ON trained_network_part USING (privilege_on(owner, graph, NULL) >= 3);
+CREATE POLICY granted_rows ON trained_network FOR SELECT USING (behavpred_internal.privilege_on(owner, graph, NULL) >= 2);
+CREATE POLICY granted_rows ON trained_network_part FOR SELECT USING (behavpred_internal.privilege_on(owner, graph, NULL) >= 2);
+CREATE POLICY granted_training ON trained_network USING (behavpred_internal.privilege_on(owner, graph, NULL) >= 3);
+CREATE POLICY granted_training ON trained_network_part USING (behavpred_internal.privilege_on(owner, graph, NULL) >= 3);
 CREATE POLICY of_same_owner ON trained_network AS RESTRICTIVE FOR INSERT
   WITH CHECK (EXISTS (SELECT FROM registered_graph g WHERE g.graph = trained_network.graph AND g.owner = trained_network.owner));
 CREATE POLICY of_same_owner ON trained_network_part AS RESTRICTIVE FOR INSERT
@@ -59,13 +59,11 @@ COMMENT ON POLICY of_same_owner ON trained_network_part IS 'Parts are of the own
 SELECT pg_extension_config_dump('trained_network', '');
 SELECT pg_extension_config_dump('trained_network_part', '');
 
-CREATE FUNCTION forget_in_network(graph text, user_id text) RETURNS bigint
+CREATE FUNCTION behavpred_internal.forget_in_network(graph text, user_id text) RETURNS bigint
 AS 'MODULE_PATHNAME', 'behavpred_forget_in_network' LANGUAGE C VOLATILE STRICT;
 
-COMMENT ON FUNCTION forget_in_network(text, text) IS
+COMMENT ON FUNCTION behavpred_internal.forget_in_network(text, text) IS
 'For forget_user(): take a user''s key and numbers out of the kept network of a graph. Result: how many were there, 0 or 1';
-
-REVOKE EXECUTE ON FUNCTION forget_in_network(text, text) FROM PUBLIC;
 
 CREATE TABLE vector_succession (
   graph text NOT NULL REFERENCES registered_graph ON DELETE CASCADE,
@@ -85,8 +83,8 @@ COMMENT ON TABLE vector_succession IS
 GRANT SELECT, INSERT, UPDATE, DELETE ON vector_succession TO PUBLIC;
 ALTER TABLE vector_succession ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_rows ON vector_succession USING (owner = current_user);
-CREATE POLICY granted_rows ON vector_succession FOR SELECT USING (privilege_near(owner, graph) >= 1);
-CREATE POLICY granted_training ON vector_succession USING (privilege_on(owner, graph, NULL) >= 3);
+CREATE POLICY granted_rows ON vector_succession FOR SELECT USING (behavpred_internal.privilege_near(owner, graph) >= 1);
+CREATE POLICY granted_training ON vector_succession USING (behavpred_internal.privilege_on(owner, graph, NULL) >= 3);
 CREATE POLICY of_same_owner ON vector_succession AS RESTRICTIVE FOR INSERT
   WITH CHECK (EXISTS (SELECT FROM registered_graph g WHERE g.graph = vector_succession.graph AND g.owner = vector_succession.owner));
 
@@ -97,15 +95,15 @@ COMMENT ON POLICY of_same_owner ON vector_succession IS 'Vectors are of the owne
 
 SELECT pg_extension_config_dump('vector_succession', '');
 
-CREATE FUNCTION vectors_fit(warm boolean, cosine float8) RETURNS boolean
+CREATE FUNCTION behavpred_internal.vectors_fit(warm boolean, cosine float8) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$ SELECT warm AND cosine IS NOT NULL AND cosine >= 0.9 $$;
 
-COMMENT ON FUNCTION vectors_fit(boolean, float8) IS
+COMMENT ON FUNCTION behavpred_internal.vectors_fit(boolean, float8) IS
 'For models and views: whether a model of an earlier run predicts with the present vectors: every training since then was a warm start, and the mean cosine of the users'' vectors is at least 0.9';
 
-CREATE FUNCTION model_cosine(graph text, graph_run bigint, trained_run bigint) RETURNS float8
+CREATE FUNCTION behavpred_internal.model_cosine(graph text, graph_run bigint, trained_run bigint) RETURNS float8
 LANGUAGE sql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -114,17 +112,17 @@ AS $$
                     WHERE s.graph = $1 AND s.run_id = $3 AND s.earlier_run = $2) END
 $$;
 
-COMMENT ON FUNCTION model_cosine(text, bigint, bigint) IS
+COMMENT ON FUNCTION behavpred_internal.model_cosine(text, bigint, bigint) IS
 'For the views: mean cosine of the same users'' vectors between the run that a model was trained on and the present one, 1 for the same run, NULL when it was not measured';
 
-CREATE FUNCTION model_fits(graph text, graph_run bigint, trained_run bigint) RETURNS boolean
+CREATE FUNCTION behavpred_internal.model_fits(graph text, graph_run bigint, trained_run bigint) RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
   SELECT $2 = $3
     OR EXISTS (SELECT FROM behavpred.vector_succession s
-               WHERE s.graph = $1 AND s.run_id = $3 AND s.earlier_run = $2 AND behavpred.vectors_fit(s.warm, s.user_cosine))
+               WHERE s.graph = $1 AND s.run_id = $3 AND s.earlier_run = $2 AND behavpred_internal.vectors_fit(s.warm, s.user_cosine))
 $$;
 
-COMMENT ON FUNCTION model_fits(text, bigint, bigint) IS
+COMMENT ON FUNCTION behavpred_internal.model_fits(text, bigint, bigint) IS
 'For the views: whether a model of one run of a graph predicts with the vectors of another';

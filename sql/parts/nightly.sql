@@ -3,7 +3,7 @@
 -- ---------------------------------------------------------------------------
 
 -- What a later training must be told to make a network like the kept one.
-CREATE FUNCTION nightly_options(graph text, warm boolean) RETURNS jsonb
+CREATE FUNCTION behavpred_internal.nightly_options(graph text, warm boolean) RETURNS jsonb
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -15,11 +15,11 @@ AS $$
     AND o.key = ANY ('{hide_positives,routing,routing_temperature,attention,attention_width,neighbour_scale,keep_lengths,mapping,layer_mean,full_gradient,id_embeddings,loss,spectral_start,initial_bias,weight_decay,target_fraction}')
 $$;
 
-COMMENT ON FUNCTION nightly_options(text, boolean) IS
+COMMENT ON FUNCTION behavpred_internal.nightly_options(text, boolean) IS
 'For run_nightly(): options that make a network of the same kind as that of the graph''s last run';
 
 -- Verdict over all measures of a graph, or of a target: the worst; retrain when it cannot be checked.
-CREATE FUNCTION nightly_verdict(graph text, target text) RETURNS text
+CREATE FUNCTION behavpred_internal.nightly_verdict(graph text, target text) RETURNS text
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -35,7 +35,7 @@ EXCEPTION WHEN object_not_in_prerequisite_state THEN
 END
 $$;
 
-COMMENT ON FUNCTION nightly_verdict(text, text) IS
+COMMENT ON FUNCTION behavpred_internal.nightly_verdict(text, text) IS
 'For run_nightly(): the worst verdict on a graph (target NULL) or on a target; retrain when there is nothing to compare with';
 
 -- Without a SET clause, for it commits: names are looked up in pg_catalog as soon as it has said so,
@@ -65,11 +65,11 @@ BEGIN
   IF kept THEN
     CALL behavpred.run_graph(run_nightly.graph, (last.options ->> 'dimension')::int, (last.options ->> 'factors')::int, (last.options ->> 'layers')::int,
       (last.options ->> 'routing_iterations')::int, epochs => 0, seed => last.seed,
-      options => behavpred.nightly_options(run_nightly.graph, true));
+      options => behavpred_internal.nightly_options(run_nightly.graph, true));
     PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-    SELECT behavpred.nightly_verdict(run_nightly.graph, NULL) INTO verdict;
+    SELECT behavpred_internal.nightly_verdict(run_nightly.graph, NULL) INTO verdict;
     IF verdict = 'ok' AND EXISTS (SELECT FROM behavpred.registered_target t WHERE t.graph = run_nightly.graph AND t.deployed_version IS NOT NULL
-                                  AND behavpred.nightly_verdict(t.graph, t.target) <> 'ok') THEN
+                                  AND behavpred_internal.nightly_verdict(t.graph, t.target) <> 'ok') THEN
       verdict := 'watch';
     END IF;
   ELSE
@@ -78,7 +78,7 @@ BEGIN
   IF retrain = 'always' OR (retrain = 'drift' AND verdict <> 'ok') THEN
     CALL behavpred.run_graph(run_nightly.graph, (last.options ->> 'dimension')::int, (last.options ->> 'factors')::int, (last.options ->> 'layers')::int,
       (last.options ->> 'routing_iterations')::int, seed => last.seed,
-      options => behavpred.nightly_options(run_nightly.graph, kept), max_seconds => max_seconds);
+      options => behavpred_internal.nightly_options(run_nightly.graph, kept), max_seconds => max_seconds);
     PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   END IF;
 
@@ -86,7 +86,7 @@ BEGIN
   SELECT array_agg(t.target ORDER BY t.target) INTO target_names
   FROM behavpred.registered_target t
   WHERE t.graph = run_nightly.graph
-    AND (retrain = 'always' OR t.deployed_version IS NULL OR (retrain = 'drift' AND behavpred.nightly_verdict(t.graph, t.target) <> 'ok'));
+    AND (retrain = 'always' OR t.deployed_version IS NULL OR (retrain = 'drift' AND behavpred_internal.nightly_verdict(t.graph, t.target) <> 'ok'));
   IF target_names IS NOT NULL THEN
     CALL behavpred.run_targets(run_nightly.graph, target_names, max_seconds => max_seconds);
     PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);

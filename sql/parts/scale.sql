@@ -30,16 +30,16 @@ REVOKE EXECUTE ON FUNCTION
   train_graph(text, regclass, int, int, int, int, int, int, float8, int, float8, int, float8, bigint, int, jsonb)
 FROM PUBLIC;
 
-CREATE FUNCTION student_sums_add(sums bytea, plan bytea, embedding real[], label float8, soft_label float8, weight float8)
+CREATE FUNCTION behavpred_internal.student_sums_add(sums bytea, plan bytea, embedding real[], label float8, soft_label float8, weight float8)
 RETURNS bytea AS 'MODULE_PATHNAME', 'behavpred_student_sums_add' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-CREATE FUNCTION student_sums_merge(sums bytea, other bytea) RETURNS bytea
+CREATE FUNCTION behavpred_internal.student_sums_merge(sums bytea, other bytea) RETURNS bytea
 AS 'MODULE_PATHNAME', 'behavpred_student_sums_merge' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-CREATE AGGREGATE student_sums(plan bytea, embedding real[], label float8, soft_label float8, weight float8) (
-  SFUNC = student_sums_add, STYPE = bytea, SSPACE = 20000, COMBINEFUNC = student_sums_merge, PARALLEL = SAFE);
+CREATE AGGREGATE behavpred_internal.student_sums(plan bytea, embedding real[], label float8, soft_label float8, weight float8) (
+  SFUNC = behavpred_internal.student_sums_add, STYPE = bytea, SSPACE = 20000, COMBINEFUNC = behavpred_internal.student_sums_merge, PARALLEL = SAFE);
 
-COMMENT ON FUNCTION student_sums_add(bytea, bytea, real[], float8, float8, float8) IS 'One sample more; a part of student_sums()';
-COMMENT ON FUNCTION student_sums_merge(bytea, bytea) IS 'The sums of two sets of samples; a part of student_sums()';
-COMMENT ON AGGREGATE student_sums(bytea, real[], float8, float8, float8) IS
+COMMENT ON FUNCTION behavpred_internal.student_sums_add(bytea, bytea, real[], float8, float8, float8) IS 'One sample more; a part of student_sums()';
+COMMENT ON FUNCTION behavpred_internal.student_sums_merge(bytea, bytea) IS 'The sums of two sets of samples; a part of student_sums()';
+COMMENT ON AGGREGATE behavpred_internal.student_sums(bytea, real[], float8, float8, float8) IS
 'What one step of train_student() needs of the samples: loss, gradient and Hessian at the parameters of the plan. Its state passes between parallel workers and servers';
 
 CREATE FUNCTION train_student(

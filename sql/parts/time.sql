@@ -14,7 +14,7 @@ COMMENT ON TABLE graph_time IS 'Graphs that read the past up to a moment only, o
 GRANT SELECT, INSERT, UPDATE, DELETE ON graph_time TO PUBLIC;
 ALTER TABLE graph_time ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_rows ON graph_time USING (owner = current_user);
-CREATE POLICY granted_rows ON graph_time FOR SELECT USING (privilege_near(owner, graph) >= 1);
+CREATE POLICY granted_rows ON graph_time FOR SELECT USING (behavpred_internal.privilege_near(owner, graph) >= 1);
 CREATE POLICY of_same_owner ON graph_time AS RESTRICTIVE FOR INSERT
   WITH CHECK (EXISTS (SELECT FROM registered_graph g WHERE g.graph = graph_time.graph AND g.owner = graph_time.owner));
 
@@ -37,7 +37,7 @@ BEGIN
     RAISE EXCEPTION USING errcode = 'undefined_object',
       message = CASE WHEN $1 IS NULL THEN 'graph must not be NULL' ELSE format('graph "%s" does not exist', $1) END,
       hint = 'Your graphs: SELECT * FROM behavpred.graphs;';
-  ELSIF NOT behavpred.sees_rows_of(g.owner) THEN
+  ELSIF NOT behavpred_internal.sees_rows_of(g.owner) THEN
     RAISE EXCEPTION USING errcode = 'insufficient_privilege',
       message = format('graph "%s" is owned by "%s"', $1, g.owner),
       detail = 'What it reads is for its owner to say.', hint = format('SET ROLE %I;', g.owner);
@@ -86,8 +86,8 @@ BEGIN
                   ELSE format('SELECT * FROM behavpred.train_graph(%L);', $1) END;
   END IF;
   EXECUTE format('CREATE TEMPORARY TABLE behavpred_after_the_cut ON COMMIT DROP AS SELECT DISTINCT i.%1$I, i.%2$I FROM %3$s i WHERE i.%4$I >= %5$L::timestamptz AND %6$s%7$s',
-    g.user_column, g.object_column, behavpred.relation_named(g.interactions), g.time_column, cut,
-    behavpred.capture_filter(g, behavpred.relation_named(g.interactions), 'i'),
+    g.user_column, g.object_column, behavpred_internal.relation_named(g.interactions), g.time_column, cut,
+    behavpred_internal.capture_filter(g, behavpred_internal.relation_named(g.interactions), 'i'),
     CASE WHEN $2 IS NOT NULL THEN format(' AND i.%I < %L::timestamptz + %L::interval', g.time_column, cut, $2) ELSE '' END);
   SELECT e.* INTO users, pairs, pairs_left_out, recall, recall_error, ndcg, ndcg_error, precision_at_k, hit_rate, popularity_recall, popularity_ndcg, seconds
   FROM behavpred.evaluate_graph($1, 'pg_temp.behavpred_after_the_cut', $3, $4) e;

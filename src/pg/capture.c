@@ -38,7 +38,7 @@ capture_drop(const char *graph)
 	Datum		value = CStringGetTextDatum(graph);
 
 	if (has_queue())
-		write_rows("SELECT behavpred.drop_capture($1)", 1, &type, &value, NULL);
+		write_rows("SELECT behavpred_internal.drop_capture($1)", 1, &type, &value, NULL);
 }
 
 /* Where the snapshot goes. */

@@ -27,6 +27,6 @@ drift_reference_keep(const char *graph, const char *target, int version)
 	if (!OidIsValid(get_relname_relid("drift_reference", get_namespace_oid("behavpred", false))))
 		return;
 	progress_phase("keeping a reference for check_drift()", 0, 0);
-	write_rows("SELECT behavpred.keep_drift_reference($1, $2, $3)", lengthof(types), types, values,
+	write_rows("SELECT behavpred_internal.keep_drift_reference($1, $2, $3)", lengthof(types), types, values,
 			   target == NULL ? " nn" : NULL);
 }

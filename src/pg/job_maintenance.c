@@ -44,7 +44,7 @@ static const char trim_checkpoints[] =
 static const char end_crashed[] =
 "UPDATE behavpred.training_run r SET status = 'failed', finished_at = pg_catalog.clock_timestamp() "
 "FROM behavpred.training_job j WHERE j.run_id OPERATOR(pg_catalog.=) r.run_id "
-"AND r.status OPERATOR(pg_catalog.=) 'running' AND NOT behavpred.run_is_alive(r.pid, j.attempt_started_at) "
+"AND r.status OPERATOR(pg_catalog.=) 'running' AND NOT behavpred_internal.run_is_alive(r.pid, j.attempt_started_at) "
 "AND NOT EXISTS (SELECT FROM behavpred.training_checkpoint c WHERE c.run_id OPERATOR(pg_catalog.=) r.run_id)";
 
 /* The latest runs of each graph and target stay, and those that something still refers to. */

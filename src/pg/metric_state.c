@@ -1,6 +1,6 @@
 /*
  * metric_state.c
- *		The SQL type behavpred.metric_state: growth, and the ways in and out.
+ *		The SQL type behavpred_internal.metric_state: growth, and the ways in and out.
  *
  * Whatever comes in from outside is checked once, so that no value of the type can make a
  * support function read past its end.
@@ -198,7 +198,7 @@ checked(bytea *bytes)
 	if (!is_sound((MetricState *) bytes))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid value for type behavpred.metric_state"),
+				 errmsg("invalid value for type behavpred_internal.metric_state"),
 				 errdetail("Its %zu bytes are not what an aggregate of this version has written.",
 						   (size_t) VARSIZE(bytes) - VARHDRSZ),
 				 errhint("Values of this type pass between the servers of one query; all need the same version of behavpred.")));

@@ -1,6 +1,6 @@
 /*
  * metric_state.h
- *		The SQL type behavpred.metric_state: what an aggregate over labels and scores has
+ *		The SQL type behavpred_internal.metric_state: what an aggregate over labels and scores has
  *		seen so far.
  *
  * Every score is kept, so that the results are exact.  The values of one class grow from

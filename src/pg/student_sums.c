@@ -78,7 +78,7 @@ aggregate_context(FunctionCallInfo fcinfo)
 	if (!AggCheckCallContext(fcinfo, &context))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("a part of behavpred.student_sums() was called by itself"),
+				 errmsg("a part of behavpred_internal.student_sums() was called by itself"),
 				 errhint("SELECT * FROM behavpred.train_student('a_relation_of_samples');")));
 	return context;
 }
@@ -153,7 +153,7 @@ behavpred_student_sums_add(PG_FUNCTION_ARGS)
 	if (VARSIZE(sums) != sums_size(&cache->plan, width) || sums->pass != (int32_t) cache->plan.pass)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("the plan of behavpred.student_sums() changes from row to row"),
+				 errmsg("the plan of behavpred_internal.student_sums() changes from row to row"),
 				 errhint("Give one plan to all rows.")));
 	sums_add(cache->core, &cache->plan, sums, vector, PG_GETARG_FLOAT8(ARG_LABEL), soft_label, weight);
 	bridge_check(cache->core, "summing over samples");

@@ -182,7 +182,7 @@ run_plan(Training *training, const SumsPlan *plan)
 	training->sums = NULL;
 	initStringInfo(&query);
 	foreach(cell, training->pieces)
-		appendStringInfo(&query, "%s(SELECT behavpred.student_sums($1, %s) FROM %s WHERE %s)",
+		appendStringInfo(&query, "%s(SELECT behavpred_internal.student_sums($1, %s) FROM %s WHERE %s)",
 						 query.len == 0 ? "" : " UNION ALL ", training->columns,
 						 relation_qualified_name(lfirst_oid(cell)), training->conditions);
 	source_read(false, query.data, 1, &type, &value, take_sums, training);

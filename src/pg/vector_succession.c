@@ -158,7 +158,7 @@ fits_plan(void)
 
 	if (plan == NULL)
 	{
-		SPIPlanPtr	made = SPI_prepare("SELECT behavpred.vectors_fit(warm, user_cosine), user_cosine "
+		SPIPlanPtr	made = SPI_prepare("SELECT behavpred_internal.vectors_fit(warm, user_cosine), user_cosine "
 									   "FROM behavpred.vector_succession WHERE graph OPERATOR(pg_catalog.=) $1 "
 									   "AND run_id OPERATOR(pg_catalog.=) $2 AND earlier_run OPERATOR(pg_catalog.=) $3 AND warm",
 									   lengthof(types), types);

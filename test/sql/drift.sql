@@ -15,20 +15,20 @@ SELECT version FROM behavpred.train_target('drift');
 SELECT measure, reference_users, present_users, psi < 0.01 AS still, verdict FROM behavpred.check_drift('drift');
 
 -- The parts by themselves.
-SELECT behavpred.drift_edges(ARRAY[1, 1, 1, 1, 1, 1, 2, 3, 4, 5]), behavpred.drift_edges('{7,7,7}'), behavpred.drift_counts('{1,2,2,9}', '{2,5}'),
-       behavpred.drift_counts('{1,2}', '{}'), behavpred.drift_counts('{}', '{2}');
-SELECT round(index::numeric, 4) AS index, round(by_chance::numeric, 4) AS by_chance, bound > by_chance AS above FROM behavpred.drift_index('{100,100}', '{100,100}');
-SELECT round(index::numeric, 4) AS index, round(by_chance::numeric, 4) AS by_chance, round(bound::numeric, 3) AS bound FROM behavpred.drift_index('{50,50}', '{20,80}');
-SELECT index, by_chance FROM behavpred.drift_index('{50}', '{20}');
-SELECT behavpred.drift_verdict('score', 0.5, 0.01, 0.6), behavpred.drift_verdict('score', 0.105, 0.01, 0.05), behavpred.drift_verdict('score', 0.2, 0.01, 0.05),
-       behavpred.drift_verdict('score', 0.3, 0.01, 0.05), behavpred.drift_verdict('factor mass 3', 0.2, 0.01, 0.05), behavpred.drift_verdict('factor mass 3', 0.3, 0.01, 0.05),
-       behavpred.drift_verdict('score', NULL, 0.01, 0.05);
+SELECT behavpred_internal.drift_edges(ARRAY[1, 1, 1, 1, 1, 1, 2, 3, 4, 5]), behavpred_internal.drift_edges('{7,7,7}'), behavpred_internal.drift_counts('{1,2,2,9}', '{2,5}'),
+       behavpred_internal.drift_counts('{1,2}', '{}'), behavpred_internal.drift_counts('{}', '{2}');
+SELECT round(index::numeric, 4) AS index, round(by_chance::numeric, 4) AS by_chance, bound > by_chance AS above FROM behavpred_internal.drift_index('{100,100}', '{100,100}');
+SELECT round(index::numeric, 4) AS index, round(by_chance::numeric, 4) AS by_chance, round(bound::numeric, 3) AS bound FROM behavpred_internal.drift_index('{50,50}', '{20,80}');
+SELECT index, by_chance FROM behavpred_internal.drift_index('{50}', '{20}');
+SELECT behavpred_internal.drift_verdict('score', 0.5, 0.01, 0.6), behavpred_internal.drift_verdict('score', 0.105, 0.01, 0.05), behavpred_internal.drift_verdict('score', 0.2, 0.01, 0.05),
+       behavpred_internal.drift_verdict('score', 0.3, 0.01, 0.05), behavpred_internal.drift_verdict('factor mass 3', 0.2, 0.01, 0.05), behavpred_internal.drift_verdict('factor mass 3', 0.3, 0.01, 0.05),
+       behavpred_internal.drift_verdict('score', NULL, 0.01, 0.05);
 -- Chance alone: the index of two samples of one distribution has the mean and the bound that are said.
 SELECT abs(avg(i.index) / avg(i.by_chance) - 1) < 0.15 AS mean, avg((i.index > i.bound)::int) < 0.01 AS bound
 FROM generate_series(1, 1000) s,
      LATERAL (SELECT array_agg(n ORDER BY b) AS a FROM (SELECT b, (SELECT count(*)::float8 FROM generate_series(1, 200) x WHERE (hashint8extended(x, s) & 1023) * 10 / 1024 = b) n FROM generate_series(0, 9) b) q) r,
      LATERAL (SELECT array_agg(n ORDER BY b) AS a FROM (SELECT b, (SELECT count(*)::float8 FROM generate_series(1, 400) x WHERE (hashint8extended(x + 1000, s) & 1023) * 10 / 1024 = b) n FROM generate_series(0, 9) b) q) p,
-     LATERAL behavpred.drift_index(r.a, p.a) i;
+     LATERAL behavpred_internal.drift_index(r.a, p.a) i;
 
 -- Vectors that a refresh has moved, and more users who do it.
 UPDATE drift_user_embedding SET degree = 4 * degree + 3 WHERE user_id % 2 = 0;

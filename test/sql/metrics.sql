@@ -117,7 +117,7 @@ SELECT behavpred.recall_at(true, 0.5, 0);
 SELECT behavpred.ndcg_at(true, 0.5, NULL);
 SELECT behavpred.ndcg_at(label, score, part + 1) FROM cases;
 SELECT behavpred.psi('NaN', 1);
-SELECT behavpred.metric_add_ranked(NULL, true, 0.5);
+SELECT behavpred_internal.metric_add_ranked(NULL, true, 0.5);
 SET behavpred.max_memory = '1MB';
 SELECT behavpred.auc(i % 2, i) FROM generate_series(1, 20000) i;
 SELECT behavpred.auc(i % 2, i) > 0.5 AS fits FROM generate_series(1, 15000) i;
@@ -152,15 +152,15 @@ RESET min_parallel_table_scan_size;
 
 -- States as other servers exchange them: an aggregate that ends with its state, text and binary.
 CREATE AGGREGATE partial_auc(label boolean, score float8) (
-  SFUNC = behavpred.metric_add_ranked, STYPE = behavpred.metric_state);
-CREATE AGGREGATE joined_auc(behavpred.metric_state) (
-  SFUNC = behavpred.metric_combine, STYPE = behavpred.metric_state, FINALFUNC = behavpred.metric_auc);
+  SFUNC = behavpred_internal.metric_add_ranked, STYPE = behavpred_internal.metric_state);
+CREATE AGGREGATE joined_auc(behavpred_internal.metric_state) (
+  SFUNC = behavpred_internal.metric_combine, STYPE = behavpred_internal.metric_state, FINALFUNC = behavpred_internal.metric_auc);
 CREATE TABLE states AS SELECT part, partial_auc(label, score) AS state FROM cases GROUP BY part;
 INSERT INTO states VALUES (9, NULL);
 SELECT joined_auc(state) = (SELECT behavpred.auc(label, score) FROM cases) AS joined,
-       joined_auc(state::text::behavpred.metric_state) = joined_auc(state) AS by_text FROM states;
-SELECT '\x00'::behavpred.metric_state;
-SELECT ('\x' || repeat('7f', 60))::behavpred.metric_state;
-SELECT 'metric'::behavpred.metric_state;
+       joined_auc(state::text::behavpred_internal.metric_state) = joined_auc(state) AS by_text FROM states;
+SELECT '\x00'::behavpred_internal.metric_state;
+SELECT ('\x' || repeat('7f', 60))::behavpred_internal.metric_state;
+SELECT 'metric'::behavpred_internal.metric_state;
 
 DROP SCHEMA metrics_test CASCADE;

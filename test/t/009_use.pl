@@ -83,7 +83,7 @@ my $deploy = sub {
 
 	$node->safe_psql('postgres', 'ALTER POLICY granted_rows ON behavpred.trained_model USING (false)');
 	like($predicts->(), qr/target "campaign" has no deployed model/, 'not under another policy');
-	$node->safe_psql('postgres', 'ALTER POLICY granted_rows ON behavpred.trained_model USING (behavpred.privilege_on_target(owner, target) >= 1)');
+	$node->safe_psql('postgres', 'ALTER POLICY granted_rows ON behavpred.trained_model USING (behavpred_internal.privilege_on_target(owner, target) >= 1)');
 	is($predicts->(), $first, 'under the old one');
 
 	$session->query('SET row_security = off');
@@ -158,7 +158,7 @@ my $deploy = sub {
 		CREATE TABLE copied (model behavpred.model);
 		\\copy copied FROM '$file' (FORMAT binary)});
 	is($node->safe_psql('postgres', q{
-			SELECT behavpred.model_send(c.model) = behavpred.model_send(m.model)
+			SELECT behavpred_internal.model_send(c.model) = behavpred_internal.model_send(m.model)
 			FROM copied c, behavpred.trained_model m WHERE m.version = 2}),
 		't', 'a model goes through a binary file unchanged');
 

@@ -85,7 +85,7 @@ my $long = q{SELECT behavpred.train_graph('demo', epochs => 10000, patience => 0
 start($session, $long);
 ok($node->poll_query_until('postgres', "SELECT phase = 'training' FROM behavpred.progress WHERE pid = $pid"), 'a training is under way');
 is(value(q{SET ROLE stranger; SELECT count(*) FROM behavpred.progress}), 0, 'a stranger does not see it');
-is(value(q{SET ROLE stranger; SELECT count(*) FROM behavpred.progress_slots()}), 0, 'nor by the function');
+is(value(q{SET ROLE stranger; SELECT count(*) FROM behavpred_internal.progress_slots()}), 0, 'nor by the function');
 $node->safe_psql('postgres', 'CREATE DATABASE elsewhere');
 $node->safe_psql('elsewhere', 'CREATE EXTENSION behavpred');
 is($node->safe_psql('elsewhere', 'SELECT count(*) FROM behavpred.progress'), 0, 'nor does another database');

@@ -9,6 +9,14 @@ use Test::More;
 
 my $node = start_node('hostile');
 
+# A schema that somebody has put in the place of the extension's own is not made use of.
+{
+	$node->safe_psql('postgres', 'CREATE DATABASE occupied');
+	$node->safe_psql('occupied', 'CREATE SCHEMA behavpred_internal');
+	my (undef, undef, $error) = $node->psql('occupied', 'CREATE EXTENSION behavpred');
+	like($error, qr/ERROR:  schema "behavpred_internal" already exists/, 'a schema of that name is in the way');
+}
+
 # What the catalog says of the extension.
 {
 	my $members = q{FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
@@ -20,6 +28,14 @@ my $node = start_node('hostile');
 	is($node->safe_psql('postgres', "SELECT string_agg(p.proname, ' ') $members WHERE l.lanname IN ('sql', 'plpgsql') AND p.proname <> 'run_nightly'
 			AND NOT coalesce(p.proconfig, '{}') \@> '{\"search_path=pg_catalog, pg_temp\"}'"),
 		'demo_uniform', 'every function in SQL but run_nightly(), which commits, sets its search_path but one, which is inlined and used by another that does');
+	is($node->safe_psql('postgres', "SELECT string_agg(p.oid::regprocedure::text, ' ') $members WHERE p.pronamespace = 'behavpred'::regnamespace
+			AND obj_description(p.oid, 'pg_proc') ~ '^(For (?!superusers|pg_cron)|Input of|Output of|Binary )'"), '', 'parts of functions, views and types are not among what users call');
+	is($node->safe_psql('postgres', "SELECT string_agg(p.oid::regprocedure::text, ' ') $members WHERE p.pronamespace = 'behavpred_internal'::regnamespace
+			AND NOT has_function_privilege('pg_read_all_stats', p.oid, 'EXECUTE')"), '', 'and go with whatever calls them, whoever may call that');
+	is($node->safe_psql('postgres', q{SELECT string_agg(pg_describe_object(d.classid, d.objid, 0), ' ') FROM pg_depend d
+			JOIN pg_extension e ON e.oid = d.refobjid AND d.refclassid = 'pg_extension'::regclass AND e.extname = 'behavpred'
+			WHERE d.deptype = 'e' AND obj_description(d.objid, d.classid::regclass::name) IS NULL
+			  AND NOT EXISTS (SELECT FROM pg_type t WHERE d.classid = 'pg_type'::regclass AND t.oid = d.objid AND t.typelem <> 0)}), '', 'everything says what it is for');
 	is($node->safe_psql('postgres', q{SELECT count(*) FROM pg_class WHERE relnamespace = 'behavpred'::regnamespace AND relkind = 'v'
 			AND NOT coalesce(reloptions, '{}') @> '{security_invoker=true}'}), '0', 'every view is read with its reader\'s privileges');
 	is($node->safe_psql('postgres', q{SELECT count(*) FROM pg_class WHERE relnamespace = 'behavpred'::regnamespace AND relkind = 'r'
@@ -75,7 +91,7 @@ my @calls = (
 	q{SELECT behavpred.auc(true, 0.5), behavpred.psi(0.5, 0.5), behavpred.log_loss(true, 0.5), behavpred.ndcg_at(true, 0.5, 1)},
 	q{SELECT behavpred.import_model('<graph>_t', behavpred.export_model('<graph>_t'))},
 	q{SELECT behavpred.grant_on('graph', '<graph>', 'train', 'public')},
-	q{SELECT * FROM behavpred.privileges, behavpred.grant_lacks('<graph>', NULL, 'read', 'public')},
+	q{SELECT * FROM behavpred.privileges},
 	q{SELECT behavpred.renew_grants('<graph>')},
 	q{SELECT * FROM behavpred.embedding_grants('<graph>')},
 	q{SELECT behavpred.revoke_on('graph', '<graph>', 'train', 'public')},
@@ -84,7 +100,6 @@ my @calls = (
 	q{SELECT * FROM behavpred.runs, behavpred.training_log, behavpred.progress},
 	q{SELECT * FROM behavpred.quality_history},
 	q{SELECT property FROM behavpred.environment()},
-	q{SELECT count(*) FROM behavpred.progress_slots()},
 	q{SELECT * FROM behavpred.forget_user('<graph>', 9) a, behavpred.forget_user('<graph>', '10'::pg_catalog.text) b},
 	q{CALL behavpred.run_nightly('<graph>', retrain => 'always')},
 	q{SELECT behavpred.set_graph_time('<graph>', half_life => '9 days', until => 'yesterday')},
@@ -118,9 +133,7 @@ $node->safe_psql('postgres', q{
 {
 	my $text = join ' ', @calls;
 	my $names = $node->safe_psql('postgres', q{
-		SELECT DISTINCT proname FROM pg_proc WHERE pronamespace = 'behavpred'::regnamespace AND prokind <> 'a'
-			AND proname !~ '^(model|metric|card|report|student_sums|privilege|sees|drift|nightly)_' AND proname <> ALL ('{capture_attach,capture_body,capture_columns,capture_filter,capture_relations,capture_rows,check_capture,drop_capture,uncaptured_relations,keep_definition,grant_object,check_grant,relation_named,run_is_alive,demo_uniform,forget_in_network,keep_drift_reference,vectors_fit}')
-		ORDER BY 1});
+		SELECT DISTINCT proname FROM pg_proc WHERE pronamespace = 'behavpred'::regnamespace AND prokind <> 'a' ORDER BY 1});
 	is(join(' ', grep { $text !~ /behavpred\.$_\(/ } split /\n/, $names), '', 'no function is left out');
 }
 
@@ -187,9 +200,9 @@ foreach my $pass ([ 'plain', 'good' ], [ 'trapped', 'evil, pg_catalog, good' ])
 		SELECT behavpred.train_target('t')});
 	my @evil = (q{x'; DROP TABLE public.canary; --}, q{x"; DROP TABLE public.canary; --}, q{$$; DROP TABLE public.canary; --}, q{%s%n%I\\}, '', q{' OR true OR '});
 	my $functions = $node->safe_psql('postgres', q{
-		SELECT p.proname, p.prokind, array_to_string(p.proargtypes::regtype[], ';')
-		FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
-		WHERE p.pronamespace = 'behavpred'::regnamespace AND p.prokind <> 'a' AND p.proname NOT IN ('model_in', 'metric_state_in', 'demo_uniform')
+		SELECT p.pronamespace::regnamespace || '.' || p.proname, p.prokind, array_to_string(p.proargtypes::regtype[], ';')
+		FROM pg_proc p
+		WHERE p.pronamespace IN ('behavpred'::regnamespace, 'behavpred_internal'::regnamespace) AND p.prokind <> 'a' AND p.prorettype <> 'trigger'::regtype
 		  AND 'cstring'::regtype <> ALL (p.proargtypes) AND 'internal'::regtype <> ALL (p.proargtypes)
 		  AND p.proargtypes::oid[] && '{text,name,_text,_name}'::regtype[]::oid[]
 		ORDER BY 1});
@@ -210,7 +223,7 @@ foreach my $pass ([ 'plain', 'good' ], [ 'trapped', 'evil, pg_catalog, good' ])
 					my $value = $_ == $place ? ($types[$_] =~ /\[/ ? '{"' . ($evil =~ s/(["\\])/\\$1/gr) . '"}' : $evil) : $benign{ $types[$_] };
 					!defined $value ? ($types[$_] eq 'anyelement' ? '7' : "NULL::$types[$_]") : do { (my $q = $value) =~ s/'/''/g; "'$q'::$types[$_]" }
 				} 0 .. $#types;
-				push @statements, ($kind eq 'p' ? 'CALL' : 'SELECT') . " behavpred.$name(" . join(', ', @arguments) . ')';
+				push @statements, ($kind eq 'p' ? 'CALL' : 'SELECT') . " $name(" . join(', ', @arguments) . ')';
 			}
 		}
 	}

@@ -139,7 +139,7 @@ cmp_ok($remote->safe_psql('postgres', 'SELECT count(*) FROM vectors_1') + $remot
 	my $offset = -s $remote->logfile;
 	is(sql(q{SELECT went_by_statements, n FROM behavpred.train_student('samples')}),
 		't|' . sql('SELECT count(*) FROM together'), 'samples in partitions are summed by statements');
-	like(substr(slurp_file($remote->logfile), $offset), qr/SELECT behavpred\.student_sums\([^\n]* FROM public\.samples_1/,
+	like(substr(slurp_file($remote->logfile), $offset), qr/SELECT behavpred_internal\.student_sums\([^\n]* FROM public\.samples_1/,
 		'a server sums its own samples');
 	is(sql(q{SELECT went_by_statements FROM behavpred.train_student('together')}), 'f', 'samples in one table are read');
 	sql('CREATE VIEW many AS SELECT t.* FROM together t, generate_series(1, 20)');
@@ -157,7 +157,7 @@ cmp_ok($remote->safe_psql('postgres', 'SELECT count(*) FROM vectors_1') + $remot
 
 	my $plan = sql(q{
 		SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0;
-		EXPLAIN (COSTS OFF) SELECT behavpred.student_sums('', embedding, label::int::float8, soft_label, weight) FROM together});
+		EXPLAIN (COSTS OFF) SELECT behavpred_internal.student_sums('', embedding, label::int::float8, soft_label, weight) FROM together});
 	like($plan, qr/Finalize Aggregate.*Gather.*Partial Aggregate/s, 'parallel workers sum their own samples');
 	cmp_ok($apart->(q{SELECT trained FROM behavpred.train_student('together', by_statements => true)},
 			$train->('together', 'by_statements => false')), '<', 1e-5, 'and the model is the same');
@@ -170,9 +170,9 @@ cmp_ok($remote->safe_psql('postgres', 'SELECT count(*) FROM vectors_1') + $remot
 	sql(q{CREATE VIEW wrong AS SELECT embedding, 2 AS label FROM together});
 	(undef, undef, $error) = $node->psql('postgres', q{SELECT behavpred.train_student('wrong', by_statements => true)});
 	like($error, qr/label 1 is 2, it must be 0 or 1/, 'a label that is none');
-	(undef, undef, $error) = $node->psql('postgres', q{SELECT behavpred.student_sums('\x42505331', embedding, 1, 0, 1) FROM together});
+	(undef, undef, $error) = $node->psql('postgres', q{SELECT behavpred_internal.student_sums('\x42505331', embedding, 1, 0, 1) FROM together});
 	like($error, qr/met stored bytes that do not decode/, 'a plan that is none');
-	(undef, undef, $error) = $node->psql('postgres', q{SELECT behavpred.student_sums_merge('\x00', '\x00')});
+	(undef, undef, $error) = $node->psql('postgres', q{SELECT behavpred_internal.student_sums_merge('\x00', '\x00')});
 	like($error, qr/was called by itself/, 'a part of the aggregate by itself');
 }
 

@@ -82,7 +82,7 @@ sql(q{
 	SELECT create_distributed_table('samples', 'user_id');
 	INSERT INTO samples SELECT user_id, embedding, abs(hashint8(user_id)) % 1000 < 900 / (1 + exp(-6 * embedding[2])) FROM vectors;
 	CREATE TABLE together AS SELECT * FROM samples});
-like(sql(q{EXPLAIN (VERBOSE, COSTS OFF) SELECT behavpred.student_sums('', embedding, label::int::float8, NULL::float8, NULL::float8) FROM samples}),
+like(sql(q{EXPLAIN (VERBOSE, COSTS OFF) SELECT behavpred_internal.student_sums('', embedding, label::int::float8, NULL::float8, NULL::float8) FROM samples}),
 	qr/worker_partial_agg/, 'student_sums() is pushed down');
 is(sql(q{SELECT went_by_statements FROM behavpred.train_student('samples')}), 't', 'a distributed table is trained on by statements');
 cmp_ok(sql(q{

@@ -123,7 +123,7 @@ sub model_digest
 	my ($node, $target, $database) = @_;
 
 	return $node->safe_psql($database // 'postgres', qq{
-		SELECT coalesce(md5(string_agg(behavpred.model_send(model), '' ORDER BY version)), 'none')
+		SELECT coalesce(md5(string_agg(behavpred_internal.model_send(model), '' ORDER BY version)), 'none')
 		FROM behavpred.trained_model WHERE target = '$target'});
 }
 
