@@ -118,7 +118,8 @@ extern void arena_release(Arena *arena, void *block);
 
 /*
  * Worker threads.  core_start_workers() starts core->threads - 1 of them; when the
- * system refuses a thread the work is done by fewer, with the same result.
+ * system refuses a thread, or memory that BLAS needs for it, the work is done by fewer, with
+ * the same result.  Without such memory for the calling thread core->status says so.
  * Start and stop are called by the outermost function of a numeric call; calls nest
  * (the inner pair does nothing).
  */

@@ -234,6 +234,7 @@ calibrate_users(FoldIn *fold, int32_t n, const float *vectors, const int32_t *de
 	Arena		scratch;
 
 	arena_open(&scratch, fold->core);
+	core_start_workers(fold->core);
 	measured = arena_floats(&scratch, size);
 	offsets = arena_allocate_zeroed(&scratch, (size_t) n + 1, sizeof(int64_t));
 	if (fold->core->status == CORE_OK)
@@ -246,6 +247,7 @@ calibrate_users(FoldIn *fold, int32_t n, const float *vectors, const int32_t *de
 				sum += (double) vectors[(size_t) (i + 1) * fold->width - 1] - measured[(size_t) (i + 1) * fold->width - 1];
 		fold->activity_shift = n > 0 ? sum / n : 0;
 	}
+	core_stop_workers(fold->core);
 	arena_close(&scratch);
 	return fold->core->status;
 }

@@ -11,7 +11,7 @@
  * finds the job closed and sleeps on, so that a short job never waits for a thread
  * that the system has not scheduled yet.
  */
-#include "core/core.h"
+#include "core/blas_buffers.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -163,7 +163,7 @@ void
 core_start_workers(Core *core)
 {
 	Workers    *workers = core->workers;
-	int			wanted = core->threads - 1;
+	int			wanted;
 
 	if (workers != NULL)
 	{
@@ -171,6 +171,7 @@ core_start_workers(Core *core)
 		return;
 	}
 	use_one_blas_thread();
+	wanted = blas_buffers_reserve(core, core->threads > 1 ? core->threads : 1) - 1;
 	if (wanted < 1)
 		return;
 	workers = core->host.allocate(core->host.data, sizeof(Workers) + (size_t) wanted * sizeof(Worker));

@@ -1,5 +1,5 @@
-# Any of OpenBLAS's three builds may be there at run time: each trains, and none of
-# them leaves a thread in the backend.
+# Any of OpenBLAS's three builds may be there at run time: each trains, none of them
+# leaves a thread in the backend, and none hangs when it can have no memory.
 use strict;
 use warnings;
 
@@ -37,6 +37,17 @@ foreach my $directory (@builds)
 	my (undef, $error) = timed_query($session, q{SELECT behavpred.train_graph('demo', epochs => 2, threads => 2)});
 	is($error, '', "$build: trained");
 	check_one_thread($session, "$build: after training");
+	$session->quit;
+
+	$session = open_session($node, timeout => 30);
+	$session->query('SELECT behavpred.version()');
+	SKIP:
+	{
+		skip 'prlimit is not there', 2 if !limit_memory($session, 60000);
+		(undef, $error) = timed_query($session, q{SELECT behavpred.train_graph('demo', epochs => 2, threads => 2)});
+		like($error, qr/out of memory/, "$build: an error when it can have no memory");
+		check_one_thread($session, "$build: after that");
+	}
 	$session->quit;
 	$node->stop;
 }

@@ -13,7 +13,12 @@ use Test::More;
 use Time::HiRes qw(time usleep);
 
 our @EXPORT = qw(start_node make_graph open_session timed_query run_until
-  backend_pid threads_of check_one_thread embedding_digest model_digest source_file);
+  backend_pid threads_of check_one_thread limit_memory embedding_digest model_digest source_file);
+
+# A test that hangs, wherever it does, ends and stops its servers.
+my $most_seconds = $ENV{BEHAVPRED_LONG} ? 1500 : 400;
+$SIG{ALRM} = sub { die "$0 ran for more than $most_seconds s\n" };
+alarm($most_seconds);
 
 # A running server with the extension in database postgres.
 sub start_node
@@ -39,11 +44,12 @@ sub make_graph
 			behavior_column => 'kind', behaviors => '{click,purchase}')});
 }
 
-# A session that goes on after an error; its standard error is kept until it is read.
+# A session that goes on after an error; its standard error is kept until it is read.  Settings are
+# those of background_psql(), as timeout => seconds that a query may take.
 sub open_session
 {
-	my ($node) = @_;
-	my $session = $node->background_psql('postgres', on_error_stop => 0);
+	my ($node, %settings) = @_;
+	my $session = $node->background_psql('postgres', on_error_stop => 0, %settings);
 
 	$session->query('SET client_min_messages = error');
 	return $session;
@@ -90,6 +96,17 @@ sub threads_of
 	my $status = slurp_file("/proc/$pid/status");
 
 	return $status =~ /^Threads:\s+(\d+)/m ? $1 : -1;
+}
+
+# Let a session's address space grow by so many kB and no further; false where that cannot be done.
+sub limit_memory
+{
+	my ($session, $kilobytes) = @_;
+	my $pid = backend_pid($session);
+	my ($now) = slurp_file("/proc/$pid/status") =~ /^VmSize:\s+(\d+)/m;
+	my $limit = 1024 * ($now + $kilobytes);
+
+	return system("prlimit --pid $pid --as=$limit:$limit >/dev/null 2>&1") == 0;
 }
 
 sub check_one_thread
