@@ -79,7 +79,7 @@ typedef struct EncoderOptions
 	float		adam_beta2;		/* decay of Adam's second moment: a training has few steps */
 	float		initial_bias;	/* the bias starts at this times log(1 + degree), centred */
 	float		weight_decay;	/* on ID embeddings, mapping and attention; 0 = none */
-	int			patience;		/* epochs without a better validation NDCG; 0 = no early stop */
+	int			patience;		/* epochs without a higher validation NDCG; 0 = no early stop */
 	float		validation_fraction;	/* of the edges, held out for early stopping and calibration */
 	float		target_fraction;	/* of the users, shielded from their edges to target objects */
 	uint64_t	seed;
@@ -112,6 +112,7 @@ typedef struct EncoderEpoch
 	double		loss;			/* mean over the epoch's positives */
 	double		recall_at_20;	/* on held-out edges; NaN when none are held out */
 	double		ndcg_at_20;
+	double		ndcg_error;		/* its standard error over users */
 	double		seconds;		/* of this epoch, validation included */
 } EncoderEpoch;
 
@@ -133,8 +134,8 @@ typedef struct EncoderResult
 	 */
 	float	   *vectors;
 	int			epochs_run;
-	int			best_epoch;
-	EncoderEpoch best;			/* the epoch whose parameters were kept */
+	int			best_epoch;		/* the last that no earlier one beats by more than chance */
+	EncoderEpoch best;			/* its figures; its parameters were kept */
 	int64_t		n_validation;	/* edges held out for validation */
 	int64_t		n_shielded;		/* edges to target objects that took no part either */
 	float		target_fraction;	/* as used: lowered when targets own a large part of the edges */

@@ -11,7 +11,7 @@
 
 #include "core/encoder_training.h"
 
-#define MAGIC UINT64_C(0x3130544b43505642)	/* "BVPCKT01" where the low byte comes first */
+#define MAGIC UINT64_C(0x3230544b43505642)	/* "BVPCKT02" where the low byte comes first */
 #define MOST_SEGMENTS 5
 #define BYTES_BETWEEN_LOOKS ((size_t) 1 << 22)	/* about 2 ms */
 
@@ -93,7 +93,7 @@ encoder_state_take(EncoderTraining *training, size_t first, size_t count, void *
 		.magic = MAGIC, .parameters = parameter_count(training),
 		.optimizer_steps = training->optimizer.steps, .loss_steps = training->loss.step,
 		.position = training->position, .epochs_run = result->epochs_run,
-		.best_epoch = result->best_epoch, .best = result->best,
+		.best_epoch = result->best_epoch, .best = result->best, .peak = training->peak,
 	};
 	copy_state(training, first, count, bytes, false);
 }
@@ -114,6 +114,7 @@ header_fits(const EncoderTraining *training)
 		header->optimizer_steps >= 0 && header->loss_steps >= 0 &&
 		header->epochs_run >= 0 && header->epochs_run <= training->options.epochs &&
 		header->best_epoch >= 0 && header->best_epoch <= header->epochs_run &&
+		header->peak.epoch >= 0 && header->peak.epoch <= header->epochs_run &&
 		header->position.epoch == header->epochs_run + 1 && header->position.step >= 0;
 }
 
@@ -130,6 +131,7 @@ encoder_state_accept(EncoderTraining *training)
 	training->result.epochs_run = header->epochs_run;
 	training->result.best_epoch = header->best_epoch;
 	training->result.best = header->best;
+	training->peak = header->peak;
 	return training->core->status;
 }
 

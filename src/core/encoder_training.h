@@ -31,6 +31,7 @@ typedef struct EncoderCheckpoint
 	int			epochs_run;
 	int			best_epoch;
 	EncoderEpoch best;
+	EncoderEpoch peak;
 } EncoderCheckpoint;
 
 /*
@@ -52,6 +53,7 @@ struct EncoderTraining
 	int			width;			/* of a stored vector */
 	float	   *vectors;		/* n_nodes x width: in the network's z_gradient, at last in the result */
 	EncoderPosition position;
+	EncoderEpoch peak;			/* the highest NDCG on held-out edges so far; patience counts from it */
 	EncoderResult result;		/* so far */
 	EncoderCheckpoint checkpoint;	/* while it is taken or put back */
 };
