@@ -7,16 +7,8 @@
 
 #include "core/statistics.h"
 
+#include <float.h>
 #include <math.h>
-
-/* How a column is written: (value - shift) * factor, `filling` when it is missing. */
-typedef struct ColumnPlan
-{
-	double		shift;
-	double		factor;
-	float		filling;
-	int			flag;			/* column of the missing flag, -1 = none */
-} ColumnPlan;
 
 typedef struct FeatureTask
 {
@@ -25,20 +17,19 @@ typedef struct FeatureTask
 	const Features *raw;
 	const FeatureKind *kinds;
 	Features   *result;
-	ColumnPlan *plans;			/* one for each raw column */
 } FeatureTask;
 
 /* What is done to one column. */
-static ColumnPlan
+static FeatureScale
 plan_column(const ColumnStatistics *statistics, FeatureKind kind, int flag)
 {
-	ColumnPlan	plan = {0.0, 1.0, (float) statistics->mean, flag};
+	FeatureScale scale = {0, 1, (float) statistics->mean, flag};
 
 	if (statistics->minimum == statistics->maximum)
-		plan = (ColumnPlan) {statistics->minimum, 0.0, 0.0f, flag};
+		scale = (FeatureScale) {statistics->minimum, 0, 0, flag};
 	else if (kind == FEATURE_NUMBER)
-		plan = (ColumnPlan) {statistics->mean, 1.0 / statistics->deviation, 0.0f, flag};
-	return plan;
+		scale = (FeatureScale) {statistics->mean, 1.0 / statistics->deviation, 0, flag};
+	return scale;
 }
 
 /* Plan all columns, count those of the result, refuse what cannot be standardised. */
@@ -57,14 +48,44 @@ plan_columns(FeatureTask *task, const ColumnStatistics *statistics)
 			return core_fail(task->core, CORE_INVALID, "feature column %d has no value at all", column + 1);
 		if (of_column->present < task->raw->rows && task->kinds[column] != FEATURE_REST)
 			flag = task->result->columns++;
-		task->plans[column] = plan_column(of_column, task->kinds[column], flag);
+		task->result->scales[column] = plan_column(of_column, task->kinds[column], flag);
 	}
 	return CORE_OK;
 }
 
+/* A value as the encoder reads it. */
+static float
+scaled(float value, const FeatureScale *scale)
+{
+	double		result = (value - scale->shift) * scale->factor;
+
+	return (float) fmin(FLT_MAX, fmax(-FLT_MAX, result));
+}
+
+/* Rows begin .. end - 1 of the result. */
+static void
+write_rows(const Features *raw, const FeatureScale *scales, int64_t begin, int64_t end, Features *result)
+{
+	for (int64_t row = begin; row < end; row++)
+	{
+		const float *values = raw->values + row * raw->columns;
+		float	   *written = result->values + row * result->columns;
+
+		for (int column = 0; column < raw->columns; column++)
+		{
+			const FeatureScale *scale = &scales[column];
+			bool		missing = isnan(values[column]);
+
+			written[column] = missing ? scale->filling : scaled(values[column], scale);
+			if (scale->flag >= 0)
+				written[scale->flag] = missing ? 1.0f : 0.0f;
+		}
+	}
+}
+
 /* Shard function: write some rows of the result. */
 static void
-write_rows(void *argument, int64_t shard, int worker)
+write_shard(void *argument, int64_t shard, int worker)
 {
 	const FeatureTask *task = argument;
 	int64_t		begin;
@@ -72,22 +93,14 @@ write_rows(void *argument, int64_t shard, int worker)
 
 	(void) worker;
 	row_shard(&task->cut, shard, &begin, &end);
-	for (int64_t row = begin; row < end; row++)
-	{
-		const float *values = task->raw->values + row * task->raw->columns;
-		float	   *written = task->result->values + row * task->result->columns;
+	write_rows(task->raw, task->result->scales, begin, end, task->result);
+}
 
-		for (int column = 0; column < task->raw->columns; column++)
-		{
-			const ColumnPlan *plan = &task->plans[column];
-			bool		missing = isnan(values[column]);
-
-			written[column] = missing ? plan->filling :
-				(float) ((values[column] - plan->shift) * plan->factor);
-			if (plan->flag >= 0)
-				written[plan->flag] = missing ? 1.0f : 0.0f;
-		}
-	}
+/* See features.h. */
+void
+features_apply(const Features *raw, const FeatureScale *scales, Features *result)
+{
+	write_rows(raw, scales, 0, raw->rows, result);
 }
 
 /* Statistics, plan, result; the caller owns the workers and the scratch arena. */
@@ -98,7 +111,8 @@ standardise(FeatureTask *task, Arena *scratch, Arena *arena)
 	size_t		columns = (size_t) task->raw->columns;
 	ColumnStatistics *statistics = arena_allocate(scratch, columns, sizeof(ColumnStatistics));
 
-	task->plans = arena_allocate(scratch, columns, sizeof(ColumnPlan));
+	task->result->raw_columns = task->raw->columns;
+	task->result->scales = arena_allocate(arena, columns, sizeof(FeatureScale));
 	if (core->status != CORE_OK ||
 		column_statistics(core, task->raw->rows, task->raw->columns, task->raw->values, statistics) != CORE_OK ||
 		plan_columns(task, statistics) != CORE_OK)
@@ -106,7 +120,7 @@ standardise(FeatureTask *task, Arena *scratch, Arena *arena)
 	task->result->values = arena_floats(arena, (size_t) task->raw->rows * (size_t) task->result->columns);
 	if (task->result->values == NULL)
 		return core->status;
-	return core_parallel(core, task->cut.shards, write_rows, task);
+	return core_parallel(core, task->cut.shards, write_shard, task);
 }
 
 /* See features.h. */

@@ -21,12 +21,23 @@ typedef enum FeatureKind
 								 * is, missing together with it, so without a flag of its own */
 } FeatureKind;
 
+/* How a raw column is written: (value - shift) * factor, `filling` when it is missing. */
+typedef struct FeatureScale
+{
+	double		shift;
+	double		factor;
+	float		filling;
+	int32_t		flag;			/* column of the missing flag, -1 = none */
+} FeatureScale;
+
 /* Rows x columns, row-major; an absent value is NaN until features_finish(). */
 typedef struct Features
 {
 	int32_t		rows;
 	int32_t		columns;
 	float	   *values;
+	int32_t		raw_columns;	/* that features_finish() was given */
+	FeatureScale *scales;		/* of each of them */
 } Features;
 
 /*
@@ -37,5 +48,11 @@ typedef struct Features
  */
 extern CoreStatus features_finish(Core *core, Arena *arena, const Features *raw,
 								  const FeatureKind *kinds, Features *result);
+
+/*
+ * The same for other rows, as the scales of a training say: `result` has its columns, and room for the rows.  A value
+ * that is too far from what the training knew for a float is cut off.
+ */
+extern void features_apply(const Features *raw, const FeatureScale *scales, Features *result);
 
 #endif

@@ -2,8 +2,8 @@
  * fold_in.c
  *		Run the last layer for nodes that are not in the training; see fold_in.h.
  *
- * The nodes of a batch and the rows they need are put side by side as a small graph of its
- * own, on which the kernels of the network run.
+ * Without the network itself the nodes of a batch and the rows they need are put side by side as a small graph of
+ * its own, on which the kernels of the network run.
  */
 #include "core/fold_in.h"
 
@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "core/activity.h"
+#include "core/fold_in_network.h"
 #include "core/fold_in_steps.h"
 #include "core/kernels.h"
 
@@ -139,20 +140,22 @@ all_offsets(const FoldInBatch *batch)
 	return batch->all != NULL ? batch->all : batch->offsets;
 }
 
-/* The stored form of one node: unit vector / sqrt(tau), then 1 and a place for the activity, or the
+/* FoldInReadout: the stored form of one node, unit vector / sqrt(tau), then 1 and a place for the activity, or the
  * bias and 1. */
 static void
-store_node(const Scene *scene, int32_t i)
+store_node(void *argument, int32_t i, const float *sum)
 {
+	const Scene *scene = argument;
 	const FoldIn *fold = scene->fold;
-	const float *sum = scene->output + ((size_t) scene->n_rows + i) * scene->width;
 	float	   *vector = scene->vectors + (size_t) i * fold->width;
 	int64_t		degree = all_offsets(scene->batch)[i + 1] - all_offsets(scene->batch)[i];
 	int			dimension = fold->options->dimension;
 	double		length = sqrt(scene->kernels->dot(sum, sum, scene->width));
 
 	memset(vector, 0, fold->width * sizeof(float));
-	if (scene->batch->offsets[i] == scene->batch->offsets[i + 1] || !(length > 1e-20) || !isfinite(length))
+	if (fold->network == NULL && scene->batch->offsets[i] == scene->batch->offsets[i + 1])
+		return;
+	if (!(length > 1e-20) || !isfinite(length))
 		return;
 	for (int d = 0; d < dimension; d++)
 		vector[d] = (float) (sum[d / scene->part * scene->sub_width + d % scene->part] /
@@ -165,14 +168,14 @@ store_node(const Scene *scene, int32_t i)
 static void
 fold_nodes(void *argument, int64_t shard, int worker)
 {
-	const Scene *scene = argument;
+	Scene	   *scene = argument;
 	int32_t		first = (int32_t) (shard * SHARD_NODES);
 	int32_t		last = scene->batch->n_nodes - first < SHARD_NODES ? scene->batch->n_nodes : first + SHARD_NODES;
 
 	(void) worker;
 	propagate(scene, scene->n_rows + first, scene->n_rows + last);
 	for (int32_t i = first; i < last; i++)
-		store_node(scene, i);
+		store_node(scene, i, scene->output + ((size_t) scene->n_rows + i) * scene->width);
 }
 
 /* Build the small graph and run it. */
@@ -181,6 +184,8 @@ run_scene(Scene *scene, Arena *arena)
 {
 	int32_t    *rows;
 
+	if (scene->fold->network != NULL)
+		return fold_in_network(scene->fold, scene->batch, store_node, scene);
 	if (number_rows(scene, arena, &rows) != CORE_OK || reserve(scene, arena) != CORE_OK)
 		return scene->fold->core->status;
 	copy_rows(scene, rows);

@@ -2,7 +2,9 @@
  * fold_in.h
  *		Vectors of nodes that took no part in a training, or that have other neighbours now.
  *
- * A layer of the trained network is run for such a node, from its neighbours' stored vectors:
+ * Where the states of the neighbours (network_states.h) and the numbers that all nodes share are known, the whole
+ * trained network is run for such a node, its features included, with no ID embedding (fold_in_network.h).  Else one
+ * layer is run, from the neighbours' stored vectors:
  *		m_j = sum over neighbours u of p_{u,j} beta_u e_{u,j},		e = m / |m|
  * with first weights p routed as in training (the first round starts from no centre, so its
  * weights are even) and second weights beta.  Instead of the ID that a training would have given him, a user then
@@ -15,6 +17,19 @@
 
 #include "encoder.h"
 
+/* The trained network, as far as it is the same for all nodes. */
+typedef struct FoldInNetwork
+{
+	bool		linear_mapping;
+	bool		id_embeddings;	/* nodes of the training had one */
+	int			features[2];	/* columns of users, objects */
+	int64_t		n_shared;
+	const float *shared;		/* as network_take() gives them */
+	int			n_types;		/* behaviours that it tells apart, 0 = none */
+	uint8_t		predicted;
+	float		type_weights[GRAPH_MOST_TYPES];
+} FoldInNetwork;
+
 /* What stays the same for all nodes of one kind. */
 typedef struct FoldIn
 {
@@ -24,6 +39,7 @@ typedef struct FoldIn
 	bool		of_objects;		/* objects are folded in, users are their neighbours */
 	int32_t		n_sample;
 	const float *sample;		/* n_sample x width: stored vectors of objects drawn at random */
+	const FoldInNetwork *network;	/* NULL: by stored vectors alone */
 
 	/* set by fold_in_calibrate() */
 	double		activity_shift; /* of users */
@@ -43,6 +59,12 @@ typedef struct FoldInBatch
 	int32_t		n_rows;
 	const float *rows;			/* n_rows x width */
 	const int32_t *degrees;		/* of the rows: neighbours in the graph */
+
+	/* With a network. */
+	const uint8_t *types;		/* of each neighbour, when it tells behaviours apart */
+	const float *states;		/* n_rows x network_state_numbers() */
+	const Features *features;	/* of the nodes, when the network has features of their kind */
+	float	   *own_states;		/* out, of the nodes; NULL = not wanted */
 } FoldInBatch;
 
 /*
@@ -51,8 +73,8 @@ typedef struct FoldInBatch
  */
 extern CoreStatus fold_in_calibrate(FoldIn *fold, int32_t n, const float *vectors, const int32_t *degrees);
 
-/* Fill `vectors` (n_nodes x width).  That of a node without a neighbour, or whose neighbours cancel
- * out, is all 0: it has no direction. */
+/* Fill `vectors` (n_nodes x width).  That of a node without a neighbour (with features: which gives no direction
+ * by itself), or whose neighbours cancel out, is all 0: it has no direction. */
 extern CoreStatus fold_in(const FoldIn *fold, const FoldInBatch *batch, float *vectors);
 
 #endif

@@ -15,9 +15,14 @@
 #include "core/vectors.h"
 
 #define PANEL_USERS 64			/* with 1,024 objects: a millisecond for each step */
-#define STEPS 4
 #define STEP_OBJECTS 1024		/* of the sample, evenly spread */
-#define STEP_LENGTH 0.3f		/* of a step at gradient 1, where vectors have length 1 / sqrt(tau) */
+
+/* Steps, and their length at gradient 1, where vectors have length 1 / sqrt(tau): after one layer from stored
+ * vectors, and after the whole network, which leaves less to make up for. */
+#define STEPS 4
+#define STEP_LENGTH 0.3f
+#define STEPS_AFTER_NETWORK 3
+#define STEP_LENGTH_AFTER_NETWORK 0.1f
 
 typedef struct Steps
 {
@@ -26,6 +31,8 @@ typedef struct Steps
 	float	   *vectors;
 	int			drawn;			/* objects */
 	int			stride;			/* numbers from one to the next */
+	int			count;
+	float		length;			/* of a step */
 	const Kernels *kernels;
 	const float *no_bias;		/* drawn zeros: the products have the bias in */
 	float	   *scores;			/* workers x (PANEL_USERS x drawn) */
@@ -43,8 +50,19 @@ softmax(const Steps *steps, float *scores)
 		scores[i] *= scale;
 }
 
-/* The mean of the neighbours' vectors. */
-static void
+/* What a neighbour counts: only what is to be predicted is a positive of the loss. */
+static float
+positive_weight(const Steps *steps, int64_t entry)
+{
+	const FoldInBatch *batch = steps->batch;
+
+	if (batch->types != NULL && (batch->types[entry] & steps->fold->network->predicted) == 0)
+		return 0;
+	return batch->weights == NULL ? 1 : batch->weights[entry];
+}
+
+/* The mean of the neighbours' vectors; false when there is none that counts. */
+static bool
 mean_of_neighbours(const Steps *steps, int32_t user, float *mean)
 {
 	const FoldInBatch *batch = steps->batch;
@@ -55,7 +73,7 @@ mean_of_neighbours(const Steps *steps, int32_t user, float *mean)
 	for (int64_t e = batch->offsets[user]; e < batch->offsets[user + 1]; e++)
 	{
 		const float *row = batch->rows + (size_t) batch->neighbours[e] * steps->fold->width;
-		float		weight = batch->weights == NULL ? 1 : batch->weights[e];
+		float		weight = positive_weight(steps, e);
 
 		for (int d = 0; d < dimension; d++)
 			mean[d] += weight * row[d];
@@ -63,6 +81,7 @@ mean_of_neighbours(const Steps *steps, int32_t user, float *mean)
 	}
 	for (int d = 0; d < dimension && sum > 0; d++)
 		mean[d] /= sum;
+	return sum > 0;
 }
 
 /* One step of one user; a vector without a direction stays as it is. */
@@ -77,7 +96,7 @@ move(const Steps *steps, float *vector, const float *gradient)
 		return;
 	for (int d = 0; d < options->dimension; d++)
 	{
-		vector[d] += STEP_LENGTH * gradient[d];
+		vector[d] += steps->length * gradient[d];
 		length += (double) vector[d] * vector[d];
 	}
 	scale = (float) (1 / sqrt(length * options->temperature));
@@ -98,20 +117,22 @@ move_panel(void *argument, int64_t shard, int worker)
 	float	   *vectors = steps->vectors + (size_t) first * width;
 	float	   *scores = steps->scores + (size_t) worker * PANEL_USERS * steps->drawn;
 	float	   *gradients = steps->gradients + (size_t) worker * PANEL_USERS * dimension;
+	bool		moves[PANEL_USERS];
 
-	for (int step = 0; step < STEPS; step++)
+	for (int step = 0; step < steps->count; step++)
 	{
 		cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, n, steps->drawn, width - 1, 1, vectors, width,
 					steps->fold->sample, steps->stride, 0, scores, steps->drawn);
 		for (int i = 0; i < n; i++)
 		{
 			softmax(steps, scores + (size_t) i * steps->drawn);
-			mean_of_neighbours(steps, first + i, gradients + (size_t) i * dimension);
+			moves[i] = mean_of_neighbours(steps, first + i, gradients + (size_t) i * dimension);
 		}
 		cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, n, dimension, steps->drawn, -1, scores, steps->drawn,
 					steps->fold->sample, steps->stride, 1, gradients, dimension);
 		for (int i = 0; i < n; i++)
-			move(steps, vectors + (size_t) i * width, gradients + (size_t) i * dimension);
+			if (moves[i])
+				move(steps, vectors + (size_t) i * width, gradients + (size_t) i * dimension);
 	}
 }
 
@@ -124,7 +145,9 @@ fold_in_steps(const FoldIn *fold, const FoldInBatch *batch, float *vectors)
 	Arena		scratch;
 
 	steps.drawn = fold->n_sample / spread;
-	if (steps.drawn == 0)
+	steps.count = fold->network == NULL ? STEPS : fold->network->id_embeddings ? STEPS_AFTER_NETWORK : 0;
+	steps.length = fold->network == NULL ? STEP_LENGTH : STEP_LENGTH_AFTER_NETWORK;
+	if (steps.drawn == 0 || steps.count == 0)
 		return fold->core->status;
 	arena_open(&scratch, fold->core);
 	steps.kernels = kernels_select(fold->core->portable);

@@ -10,6 +10,7 @@
 #include "core/dense.h"
 #include "core/edge_types.h"
 #include "core/layer.h"
+#include "core/network_states.h"
 #include "core/random.h"
 
 /* Entries of one shard of nodes: about 2 ms of routing. */
@@ -118,7 +119,7 @@ draw_parameters(Network *network)
 	const ParameterLayout *layout = &network->layout;
 	int			width = network->width;
 
-	if (layout->id_count > 0 && network_over_nodes(network, draw_ids, NULL) != CORE_OK)
+	if (layout->id_count > 0 && options->initial_deviation > 0 && network_over_nodes(network, draw_ids, NULL) != CORE_OK)
 		return network->core->status;
 	draw_bias(network);
 	edge_types_draw(network);
@@ -174,9 +175,9 @@ cut_shards(Network *network, Arena *arena)
 	return CORE_OK;
 }
 
-/* Sum of interaction weights of a node, its degree when there are none. */
-static double
-weighted_degree(const Graph *graph, int32_t v)
+/* See network.h. */
+double
+network_weighted_degree(const Graph *graph, int32_t v)
 {
 	double		sum = 0;
 
@@ -212,7 +213,7 @@ set_scales(Network *network, Arena *arena)
 		return network->core->status;
 	for (int32_t v = 0; v < graph->n_nodes; v++)
 	{
-		double		degree = weighted_degree(graph, v);
+		double		degree = network_weighted_degree(graph, v);
 		double		inverse = degree > SMALLEST_DEGREE ? 1 / degree : 0;
 
 		if (attention == ATTENTION_SYMMETRIC)
@@ -506,8 +507,11 @@ network_forward(Network *network)
 	if (input_forward(network) != CORE_OK)
 		return network->core->status;
 	for (int l = 0; l < network->options->layers; l++)
+	{
+		network_put_states(network, l);
 		if (layer_forward(network, l) != CORE_OK)
 			return network->core->status;
+	}
 	return network_over_nodes(network, readout_nodes, NULL);
 }
 

@@ -48,6 +48,17 @@ typedef struct LayerState
 	float	   *output;			/* h[l]; for routing the last of centres */
 } LayerState;
 
+/*
+ * Nodes first .. first + n - 1 of a network that are not computed, because it has only part of their
+ * neighbours: their states (network_states.h) are put in place of what the layers would read of them.
+ */
+typedef struct KnownNodes
+{
+	int32_t		first;
+	int32_t		n;
+	const float *states;		/* n x network_state_numbers() */
+} KnownNodes;
+
 typedef struct Network
 {
 	Core	   *core;
@@ -77,6 +88,7 @@ typedef struct Network
 
 	int32_t    *shards;			/* nodes cut into pieces of like work: n_shards + 1 bounds */
 	int			n_shards;
+	const KnownNodes *known;	/* NULL = all nodes are computed */
 
 	float	   *h0;				/* input rows; the ID embeddings themselves when there is nothing else */
 	LayerState	layers[NETWORK_MAX_LAYERS];
@@ -119,6 +131,9 @@ extern CoreStatus network_open(Network *network, Core *core, Arena *arena, const
  */
 extern void network_hide_edges(Network *network, const int64_t *entries, int n);
 extern void network_show_edges(Network *network, const int64_t *entries, int n);
+
+/* Sum of a node's interaction weights before training, its degree when there are none. */
+extern double network_weighted_degree(const Graph *graph, int32_t v);
 
 /* Fill `unit` from the parameters. */
 extern CoreStatus network_forward(Network *network);

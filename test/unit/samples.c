@@ -102,7 +102,7 @@ sample_block_graph(Arena *arena, int32_t n_users, int32_t n_objects, int blocks,
 void
 sample_features(Arena *arena, int32_t rows, int32_t columns, uint64_t seed, Features *features)
 {
-	*features = (Features) {rows, columns, arena_floats(arena, (size_t) rows * columns)};
+	*features = (Features) {.rows = rows, .columns = columns, .values = arena_floats(arena, (size_t) rows * columns)};
 	assert_non_null(features->values);
 	sample_numbers(features->values, (size_t) rows * columns, seed);
 }

@@ -23,7 +23,7 @@ columns_are_standardised(void **state)
 		6, 50, 1, 2, 7
 	};
 	const FeatureKind kinds[] = {FEATURE_NUMBER, FEATURE_NUMBER, FEATURE_CATEGORY, FEATURE_VECTOR, FEATURE_NUMBER};
-	const Features raw = {4, 5, values};
+	const Features raw = {.rows = 4, .columns = 5, .values = values};
 	const double first_deviation = sqrt((4.0 + 1.0 + 0.0 + 9.0) / 4.0);
 	const double second_deviation = sqrt((400.0 + 0.0 + 400.0) / 3.0);
 	Features	result;
@@ -59,7 +59,7 @@ large_means_keep_small_deviations(void **state)
 {
 	float		values[1000];
 	const FeatureKind kind = FEATURE_NUMBER;
-	const Features raw = {1000, 1, values};
+	const Features raw = {.rows = 1000, .columns = 1, .values = values};
 	Features	result;
 	TestHost	host;
 	Arena		arena;
@@ -85,7 +85,7 @@ bad_columns_are_refused(void **state)
 	for (int i = 0; i < 3; i++)
 	{
 		float		values[] = {1, bad[i], 2, isnan(bad[i]) ? NAN : 3.0f};
-		const Features raw = {2, 2, values};
+		const Features raw = {.rows = 2, .columns = 2, .values = values};
 		Features	result;
 		TestHost	host;
 		Arena		arena;
@@ -99,7 +99,7 @@ bad_columns_are_refused(void **state)
 	}
 	for (int i = 0; i < 2; i++)
 	{
-		const Features raw = {i, 1 - i, NULL};
+		const Features raw = {.rows = i, .columns = 1 - i};
 		Features	result;
 		TestHost	host;
 		Arena		arena;
@@ -118,7 +118,7 @@ bad_columns_are_refused(void **state)
 static Features
 large_matrix(void)
 {
-	Features	raw = {ROWS, COLUMNS, malloc(sizeof(float) * ROWS * COLUMNS)};
+	Features	raw = {.rows = ROWS, .columns = COLUMNS, .values = malloc(sizeof(float) * ROWS * COLUMNS)};
 
 	for (int i = 0; i < ROWS * COLUMNS; i++)
 		raw.values[i] = i % 11 == 0 && i % COLUMNS < 10 ? NAN :
