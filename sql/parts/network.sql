@@ -12,6 +12,8 @@ CREATE TABLE trained_network (
   options jsonb NOT NULL,
   user_features text[],
   object_features text[],
+  user_scales float8[],
+  object_scales float8[],
   bytes bigint NOT NULL DEFAULT 0
 );
 
@@ -27,7 +29,7 @@ CREATE TABLE trained_network_part (
 -- Numbers of a network do not compress.
 ALTER TABLE trained_network_part ALTER COLUMN data SET STORAGE EXTERNAL;
 
-COMMENT ON TABLE trained_network IS 'Whose parameters are kept: the run that made them, its seed and options, and the columns of features they are for';
+COMMENT ON TABLE trained_network IS 'Whose parameters are kept: the run that made them, its seed and options, and the columns of features they are for, with four numbers of each: what is taken off a value, what it is multiplied by, what stands for a missing one, and the column that says so';
 COMMENT ON TABLE trained_network_part IS
 'The parameters of a graph''s network after its last training, in blocks with a checksum: numbers that all nodes share, and users and objects by key';
 

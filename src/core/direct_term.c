@@ -438,18 +438,22 @@ direct_term_fit(Core *core, const Graph *graph, const DirectCases *cases,
 }
 
 void
+direct_term_object(const DirectTerm *term, const Graph *graph, int32_t node, float *numbers)
+{
+	float		logs[GRAPH_MOST_TYPES + 1];
+
+	take_logs(graph, node, logs);
+	for (int t = 0; t < term->n_types; t++)
+		numbers[t] = (float) (term->constant[t] + term->object_slope[t] * logs[t]);
+	numbers[term->n_types] = (float) (term->popularity * logs[term->n_types]);
+}
+
+void
 direct_term_objects(const DirectTerm *term, const Graph *graph, float *numbers)
 {
 	for (int32_t object = 0; object < graph->n_objects; object++)
-	{
-		float	   *own = numbers + (size_t) object * DIRECT_OBJECT_NUMBERS(term->n_types);
-		float		logs[GRAPH_MOST_TYPES + 1];
-
-		take_logs(graph, graph->n_users + object, logs);
-		for (int t = 0; t < term->n_types; t++)
-			own[t] = (float) (term->constant[t] + term->object_slope[t] * logs[t]);
-		own[term->n_types] = (float) (term->popularity * logs[term->n_types]);
-	}
+		direct_term_object(term, graph, graph->n_users + object,
+						   numbers + (size_t) object * DIRECT_OBJECT_NUMBERS(term->n_types));
 }
 
 double

@@ -51,6 +51,9 @@ typedef struct DirectCases
 extern CoreStatus direct_term_fit(Core *core, const Graph *graph, const DirectCases *cases,
 								  const float *vectors, int width, uint64_t seed, DirectTerm *term);
 
+/* The numbers of one object, from the edges of a node of `graph`. */
+extern void direct_term_object(const DirectTerm *term, const Graph *graph, int32_t node, float *numbers);
+
 /* The numbers of all objects: n_objects x DIRECT_OBJECT_NUMBERS. */
 extern void direct_term_objects(const DirectTerm *term, const Graph *graph, float *numbers);
 

@@ -402,21 +402,22 @@ cap_objects(Arena *arena, SideLists *lists, int32_t n_objects, int32_t max_degre
 	return core->status;
 }
 
-/* Divide all weights by their mean, so that 1 is the usual edge. */
-static void
+/* Divide all weights by their mean, so that 1 is the usual edge; returns it. */
+static double
 scale_weights(SideLists *lists)
 {
 	int64_t		n = lists->starts[lists->n];
 	double		sum = 0;
 
 	if (lists->weights == NULL)
-		return;
+		return 1;
 	for (int64_t j = 0; j < n; j++)
 		sum += lists->weights[j];
 	if (sum <= 0)
-		return;
+		return 1;
 	for (int64_t j = 0; j < n; j++)
 		lists->weights[j] = (float) (lists->weights[j] * n / sum);
+	return sum / n;
 }
 
 /* Reserve the arrays of a graph. */
@@ -532,7 +533,7 @@ make_user_lists(Core *core, Arena *scratch, const Interactions *interactions,
 		 cap_objects(scratch, by_user, n_objects, max_degree, seed) != CORE_OK))
 		return core->status;
 	graph->n_capped = before - by_user->starts[n_users];
-	scale_weights(by_user);
+	graph->mean_weight = scale_weights(by_user);
 	return CORE_OK;
 }
 
@@ -559,6 +560,7 @@ graph_build(Core *core, Arena *arena, const Interactions *interactions,
 			fill_graph(&scratch, &by_user, NULL, graph);
 		graph->n_duplicates = counts.n_duplicates;
 		graph->n_capped = counts.n_capped;
+		graph->mean_weight = counts.mean_weight;
 	}
 	arena_close(&scratch);
 	return core->status;

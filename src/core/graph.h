@@ -55,6 +55,7 @@ typedef struct Graph
 	int32_t    *neighbours;		/* 2 * n_edges node numbers */
 	uint32_t   *reverse;		/* 2 * n_edges: position of the same edge in the neighbour's list */
 	float	   *weights;		/* 2 * n_edges, mean 1; NULL when unweighted */
+	double		mean_weight;	/* that they were divided by; 1 when unweighted */
 	uint8_t    *types;			/* 2 * n_edges sets of behaviours, bit 0 the first; NULL when all are alike */
 
 	/* With types, set by the caller: how many behaviours there are, those whose edges are to be

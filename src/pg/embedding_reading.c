@@ -40,6 +40,9 @@ reserve_rows(EmbeddingReading *reading, int32 n)
 	stored->values = arena_grow(stored->arena, stored->values, stored->capacity * width,
 								capacity * width, sizeof(float));
 	stored->degrees = arena_grow(stored->arena, stored->degrees, stored->capacity, capacity, sizeof(int32));
+	if (stored->n_state > 0)
+		stored->states = arena_grow(stored->arena, stored->states, stored->capacity * (size_t) stored->n_state,
+									capacity * (size_t) stored->n_state, sizeof(float));
 	check_core(reading);
 	memset(stored->values + stored->capacity * width, 0, (capacity - stored->capacity) * width * sizeof(float));
 	for (int32 i = stored->capacity; i < capacity; i++)
@@ -70,18 +73,35 @@ checked_vector(EmbeddingReading *reading, Datum value)
 	return vector;
 }
 
-/* Row function: key, embedding, degree. */
+/* The state of a row that has one of the right length, else NULL. */
+static const float *
+state_of(const StoredEmbeddings *stored, Datum value, bool null)
+{
+	int			numbers = 0;
+	const float *state = null ? NULL : embedding_from_datum(value, &numbers);
+
+	return numbers == stored->n_state ? state : NULL;
+}
+
+/* Row function: key, embedding, degree [, state]. */
 static void
 keep_embedding(void *argument, Datum *values, bool *nulls)
 {
 	EmbeddingReading *reading = argument;
 	StoredEmbeddings *stored = reading->stored;
 	const float *vector;
+	const float *state = NULL;
 	Key			key;
 	int32		number;
 
 	if (nulls[0] || nulls[1] || nulls[2])
 		return;
+	if (stored->n_state > 0)
+	{
+		state = state_of(stored, values[3], nulls[3]);
+		if (state == NULL)
+			return;
+	}
 	key = key_from_datum(reading->key_type, values[0]);
 	number = reading->only_known ? dictionary_find(stored->keys, &key) : dictionary_add(stored->keys, &key);
 	check_core(reading);
@@ -91,6 +111,8 @@ keep_embedding(void *argument, Datum *values, bool *nulls)
 	reserve_rows(reading, number + 1);
 	memcpy(stored->values + (size_t) number * stored->width, vector, stored->width * sizeof(float));
 	stored->degrees[number] = DatumGetInt32(values[2]);
+	if (state != NULL)
+		memcpy(stored->states + (size_t) number * stored->n_state, state, stored->n_state * sizeof(float));
 }
 
 /* See embedding_reading.h. */
@@ -115,8 +137,8 @@ embeddings_read_some(StoredEmbeddings *stored, const GraphDefinition *definition
 											  definition->user_embeddings);
 
 	reading.key_type = source_key_column(relation, key_column, "the graph");
-	read_rows(psprintf("SELECT %s, embedding, degree FROM %s%s", quote_identifier(key_column),
-					   relation_qualified_name(relation), clause),
+	read_rows(psprintf("SELECT %s, embedding, degree%s FROM %s%s", quote_identifier(key_column),
+					   stored->n_state > 0 ? ", state" : "", relation_qualified_name(relation), clause),
 			  n, types, values, NULL, keep_embedding, &reading);
 	if (stored->width > 0)
 		reserve_rows(&reading, stored->keys->count);

@@ -17,6 +17,8 @@ typedef struct StoredEmbeddings
 	int			width;
 	float	   *values;			/* keys->count x width; rows not found are 0 */
 	int32	   *degrees;		/* -1 = not found */
+	int			n_state;		/* set by the caller: numbers of a state, without which a row counts as not found */
+	float	   *states;			/* keys->count x n_state */
 	int32		capacity;
 	Arena	   *arena;
 } StoredEmbeddings;

@@ -30,7 +30,7 @@
 #include "pg/writer.h"
 
 #define BATCH_NAME "behavpred_batch"
-#define BATCH_COLUMNS 4			/* key, embedding, degree, direct */
+#define BATCH_COLUMNS 5			/* key, embedding, degree, direct, state */
 
 /* The columns and the type of key that the table of users or objects has. */
 typedef struct EmbeddingTable
@@ -192,6 +192,35 @@ prepare_direct(const GraphDefinition *definition, bool of_objects, Oid relation)
 		name_is_taken(relation_qualified_name(relation));
 }
 
+/* See embedding_storage.h.  Rows that lie on other servers have none. */
+bool
+embedding_has_states(Oid relation)
+{
+	Oid			type;
+
+	return get_rel_relkind(relation) == RELKIND_RELATION && !relation_is_distributed(relation) &&
+		source_has_column(relation, "state", &type) && type == FLOAT4ARRAYOID;
+}
+
+/* The column for states, where stored vectors alone do not tell what a neighbour is to be made of: with features,
+ * and in a network that tells behaviours apart. */
+static void
+prepare_state(const GraphDefinition *definition, bool of_objects, Oid relation)
+{
+	EmbeddingTable table = embedding_table(definition, of_objects);
+	bool		wanted = definition->typed || definition->users != NULL || definition->objects != NULL;
+	Oid			type;
+
+	if (!wanted || source_has_column(relation, "state", &type) || !is_current_role(definition->owner) ||
+		get_rel_relkind(relation) != RELKIND_RELATION || relation_is_distributed(relation) ||
+		strcmp(get_rel_name(relation), table_name(definition, &table)) != 0)
+		return;
+	write_command(psprintf("ALTER TABLE %s ADD COLUMN state real[]", relation_qualified_name(relation)));
+	write_command(psprintf("COMMENT ON COLUMN %s.state IS 'What the network knows of this %s apart from the neighbors: "
+						   "what refresh and embed compute the vectors of others from'",
+						   relation_qualified_name(relation), table.kind));
+}
+
 /* Create the table when it is not there; see embedding_storage.h. */
 char *
 embedding_table_prepare(const GraphDefinition *definition, bool of_objects)
@@ -206,6 +235,7 @@ embedding_table_prepare(const GraphDefinition *definition, bool of_objects)
 	{
 		check_stored_table(&table, relation);
 		prepare_direct(definition, of_objects, relation);
+		prepare_state(definition, of_objects, relation);
 		return relation_qualified_name(relation);
 	}
 	check_creator(definition);
@@ -216,6 +246,7 @@ embedding_table_prepare(const GraphDefinition *definition, bool of_objects)
 		name_is_taken(name);
 	create_table(definition, &table, name);
 	prepare_direct(definition, of_objects, get_relname_relid(bare, schema));
+	prepare_state(definition, of_objects, get_relname_relid(bare, schema));
 	return name;
 }
 
@@ -326,6 +357,7 @@ batch_description(Oid key_type)
 	TupleDescInitEntry(description, 2, "embedding", FLOAT4ARRAYOID, -1, 0);
 	TupleDescInitEntry(description, 3, "degree", INT4OID, -1, 0);
 	TupleDescInitEntry(description, 4, "direct", FLOAT4ARRAYOID, -1, 0);
+	TupleDescInitEntry(description, 5, "state", FLOAT4ARRAYOID, -1, 0);
 	return description;
 }
 
@@ -333,8 +365,9 @@ batch_description(Oid key_type)
 static void
 fill_batch(const EmbeddingRows *rows, TupleDesc description, int32 begin, int32 end, Tuplestorestate *store)
 {
-	bool		nulls[BATCH_COLUMNS] = {false, false, false, rows->direct == NULL};
-	Datum		values[BATCH_COLUMNS];
+	bool		nulls[BATCH_COLUMNS] = {false, false, false, rows->direct == NULL, rows->state == NULL};
+	Datum		values[BATCH_COLUMNS] = {(Datum) 0};
+	float	   *state = palloc((rows->n_state + 1) * sizeof(float));
 
 	for (int32 i = begin; i < end; i++)
 	{
@@ -343,8 +376,13 @@ fill_batch(const EmbeddingRows *rows, TupleDesc description, int32 begin, int32 
 		values[0] = key_to_datum(rows->key_type, &key);
 		values[1] = PointerGetDatum(embedding_to_array(rows->vectors + (size_t) i * rows->width, rows->width));
 		values[2] = Int32GetDatum(rows->degrees[i]);
-		values[3] = rows->direct == NULL ? (Datum) 0 :
-			PointerGetDatum(embedding_to_array(rows->direct + (size_t) i * rows->n_direct, rows->n_direct));
+		if (rows->direct != NULL)
+			values[3] = PointerGetDatum(embedding_to_array(rows->direct + (size_t) i * rows->n_direct, rows->n_direct));
+		if (rows->state != NULL)
+		{
+			rows->state(rows->state_source, i, state);
+			values[4] = PointerGetDatum(embedding_to_array(state, rows->n_state));
+		}
 		tuplestore_putvalues(store, description, values, nulls);
 	}
 }
@@ -370,9 +408,9 @@ insert_batches(const EmbeddingRows *rows)
 {
 	TupleDesc	description = batch_description(rows->key_type);
 	EphemeralNamedRelation batch = register_batch(description);
-	const char *direct = rows->direct == NULL ? "" : ", direct";
+	char	   *more = psprintf("%s%s", rows->direct == NULL ? "" : ", direct", rows->state == NULL ? "" : ", state");
 	char	   *insert = psprintf("INSERT INTO %s (%s, embedding, degree%s) SELECT key, embedding, degree%s FROM " BATCH_NAME,
-								  rows->table, quote_identifier(rows->key_column), direct, direct);
+								  rows->table, quote_identifier(rows->key_column), more, more);
 	SPIPlanPtr	plan = SPI_prepare(insert, 0, NULL);
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "behavpred batch",
 												  ALLOCSET_DEFAULT_SIZES);
@@ -398,9 +436,9 @@ insert_batches(const EmbeddingRows *rows)
 	}
 }
 
-/* Insert the rows. */
-static void
-add_rows(const EmbeddingRows *rows)
+/* See embedding_storage.h. */
+void
+embedding_table_add(const EmbeddingRows *rows)
 {
 	SPI_connect();
 	if (relation_is_distributed(relation_from_text(rows->table)))
@@ -410,24 +448,10 @@ add_rows(const EmbeddingRows *rows)
 	SPI_finish();
 }
 
-/* See embedding_storage.h. */
-void
-embedding_table_add(const char *table, const char *key_column, Oid key_type,
-					const Dictionary *keys, const float *vectors, int width, const int32 *degrees)
-{
-	EmbeddingRows rows = {table, key_column, key_type, keys, vectors, width, degrees, NULL, 0};
-
-	add_rows(&rows);
-}
-
 /* Replace all rows; see embedding_storage.h. */
 void
-embedding_table_fill(const char *table, const char *key_column, Oid key_type,
-					 const Dictionary *keys, const float *vectors, int width, const int32 *degrees,
-					 const float *direct, int n_direct)
+embedding_table_fill(const EmbeddingRows *rows)
 {
-	EmbeddingRows rows = {table, key_column, key_type, keys, vectors, width, degrees, direct, n_direct};
-
-	write_command(psprintf("DELETE FROM %s", table));
-	add_rows(&rows);
+	write_command(psprintf("DELETE FROM %s", rows->table));
+	embedding_table_add(rows);
 }

@@ -17,6 +17,27 @@
 #include "core/dictionary.h"
 #include "pg/graph_definition.h"
 
+/* Gives the state of a row (core/network_states.h). */
+typedef void (*StateFunction) (const void *source, int32 row, float *state);
+
+/* Rows to be written; the columns direct and state, which embedding_table_prepare() makes where they
+ * are wanted, are left NULL without their numbers. */
+typedef struct EmbeddingRows
+{
+	const char *table;			/* quoted */
+	const char *key_column;
+	Oid			key_type;
+	const Dictionary *keys;
+	const float *vectors;		/* keys->count x width */
+	int			width;
+	const int32 *degrees;
+	const float *direct;		/* keys->count x n_direct, for the direct term of objects; NULL = none */
+	int			n_direct;
+	StateFunction state;		/* NULL = none */
+	const void *state_source;
+	int			n_state;
+} EmbeddingRows;
+
 /*
  * Create the table when it is not there; ERRCODE_DUPLICATE_TABLE with a hint when the
  * name is taken by a table that is not this graph's.  Returns the quoted qualified name.
@@ -40,19 +61,14 @@ extern void embedding_table_drop(const GraphDefinition *definition, bool of_obje
  */
 extern bool embedding_columns_fit(Oid relation, const char *key_column, Oid key_type);
 
-/*
- * Replace all rows: count keys in dictionary order, vectors count x width.  With `direct` the column of
- * this name is filled as well, which embedding_table_prepare() makes for the objects of a graph whose network
- * tells behaviours apart.
- */
-extern void embedding_table_fill(const char *table, const char *key_column, Oid key_type,
-								 const Dictionary *keys, const float *vectors, int width,
-								 const int32 *degrees, const float *direct, int n_direct);
+/* True when states of nodes can be written to the table and read from it. */
+extern bool embedding_has_states(Oid relation);
+
+/* Replace all rows, in dictionary order. */
+extern void embedding_table_fill(const EmbeddingRows *rows);
 
 /* Add rows, whose keys must not be there. */
-extern void embedding_table_add(const char *table, const char *key_column, Oid key_type,
-								const Dictionary *keys, const float *vectors, int width,
-								const int32 *degrees);
+extern void embedding_table_add(const EmbeddingRows *rows);
 
 /* A real[] of `width` numbers. */
 extern ArrayType *embedding_to_array(const float *vector, int width);

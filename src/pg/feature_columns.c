@@ -164,6 +164,60 @@ feature_columns_plan(Oid relation, bool apply_row_security, ArrayType *names, co
 	return columns;
 }
 
+/* The columns of the matrix from `first` on that are this column's, and its categories. */
+static void
+find_in_matrix(FeatureColumn *column, char **matrix, int n_matrix, int first)
+{
+	char	   *prefix = psprintf("%s=", column->name);
+
+	column->first = first;
+	column->categories = palloc((MOST_CATEGORIES + 1) * sizeof(char *));
+	for (; first < n_matrix && column->width < MOST_CATEGORIES; first++, column->width++)
+		if (column->source == COLUMN_CATEGORY && strncmp(matrix[first], prefix, strlen(prefix)) == 0)
+			column->categories[column->width] = matrix[first] + strlen(prefix);
+		else
+			return;
+}
+
+/* How many of them are elements of this array. */
+static int
+count_elements(const FeatureColumn *column, char **matrix, int n_matrix, int first)
+{
+	int			n = 0;
+
+	while (first + n < n_matrix && strcmp(matrix[first + n], psprintf("%s[%d]", column->name, n + 1)) == 0)
+		n++;
+	return n;
+}
+
+/* See feature_columns.h. */
+FeatureColumn *
+feature_columns_known(Oid relation, ArrayType *names, const char *argument, char **matrix, int n_matrix, int *n)
+{
+	Datum	   *elements;
+	FeatureColumn *columns;
+	int			first = 0;
+
+	deconstruct_array(names, NAMEOID, NAMEDATALEN, false, TYPALIGN_CHAR, &elements, NULL, n);
+	columns = palloc0(*n * sizeof(FeatureColumn));
+	for (int i = 0; i < *n; i++)
+	{
+		FeatureColumn *column = &columns[i];
+
+		column->name = pstrdup(NameStr(*DatumGetName(elements[i])));
+		column->source = column_source(relation, column->name, argument);
+		find_in_matrix(column, matrix, n_matrix, first);
+		if (column->source == COLUMN_VECTOR)
+			column->width = count_elements(column, matrix, n_matrix, first);
+		else if (column->source == COLUMN_NUMBER)
+			column->width = first < n_matrix && strcmp(matrix[first], column->name) == 0;
+		if (column->width == 0)
+			return NULL;
+		first += column->width;
+	}
+	return columns;
+}
+
 /* ", a::float8, b::text, c::real[]" */
 char *
 feature_columns_select(const FeatureColumn *columns, int n)

@@ -42,6 +42,13 @@ typedef struct FeatureColumn
 extern FeatureColumn *feature_columns_plan(Oid relation, bool apply_row_security, ArrayType *names,
 										   const char *argument, int *n);
 
+/*
+ * The columns as they were when a training made a matrix of columns with these names: no row is read, and
+ * values that it did not know are none.  NULL when they cannot be those.
+ */
+extern FeatureColumn *feature_columns_known(Oid relation, ArrayType *names, const char *argument, char **matrix,
+											int n_matrix, int *n);
+
 /* The select list: each column cast to what the rows are read as. */
 extern char *feature_columns_select(const FeatureColumn *columns, int n);
 

@@ -10,6 +10,7 @@
 #include <math.h>
 
 #include "catalog/pg_type.h"
+#include "lib/stringinfo.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/float.h"
@@ -19,6 +20,8 @@
 #include "pg/bridge.h"
 #include "pg/feature_loading.h"
 #include "pg/keys.h"
+#include "pg/options.h"
+#include "pg/reader.h"
 
 typedef struct FeatureReading
 {
@@ -167,8 +170,11 @@ keep_features(void *argument, Datum *values, bool *nulls)
 	if (nulls[0])
 		return;
 	reading->key = key_from_datum(reading->types[0], values[0]);
-	number = dictionary_add(table->keys, &reading->key);
+	number = table->only_known ? dictionary_find(table->keys, &reading->key) :
+		dictionary_add(table->keys, &reading->key);
 	check_core(table);
+	if (number < 0)
+		return;
 	reserve_rows(table, number + 1);
 	check_first_row(reading, number);
 
@@ -178,34 +184,39 @@ keep_features(void *argument, Datum *values, bool *nulls)
 			put_value(reading, i, values[1 + i], row);
 }
 
-/* Read the rows into the table that has been opened. */
-static void
-read_feature_rows(FeatureTable *table, bool apply_row_security, const char *key_column)
+/* A row function for rows of a key of this type and the columns. */
+static FeatureReading
+open_reading(FeatureTable *table, Oid key_type)
 {
-	FeatureReading reading = {.table = table};
-	char	   *query = psprintf("SELECT %s%s FROM %s", quote_identifier(key_column),
-								 feature_columns_select(table->columns, table->n_columns),
-								 relation_qualified_name(table->relation));
+	FeatureReading reading = {.table = table, .types = palloc((1 + table->n_columns) * sizeof(Oid))};
 
-	reading.types = palloc((1 + table->n_columns) * sizeof(Oid));
-	source_has_column(table->relation, key_column, &reading.types[0]);
+	reading.types[0] = key_type;
 	for (int i = 0; i < table->n_columns; i++)
 		source_has_column(table->relation, table->columns[i].name, &reading.types[1 + i]);
-	source_read(apply_row_security, query, 0, NULL, NULL, keep_features, &reading);
-
-	for (int i = 0; i < table->n_columns; i++)
-		if (table->columns[i].present == 0)
-			feature_column_empty(table->relation, table->columns[i].name, table->argument);
+	return reading;
 }
 
-/* Read the rows of a feature table; see feature_loading.h. */
-FeatureTable *
-feature_table_read(Arena *arena, const GraphDefinition *definition, bool of_objects, Dictionary *keys)
+/* Read the rows that a clause chooses into the table that has been opened. */
+static void
+read_feature_rows(FeatureTable *table, bool apply_row_security, const char *clause, int n, Oid *types, Datum *values)
+{
+	FeatureReading reading;
+	char	   *query = psprintf("SELECT %s%s FROM %s%s", quote_identifier(table->key_column),
+								 feature_columns_select(table->columns, table->n_columns),
+								 relation_qualified_name(table->relation), clause);
+	Oid			key_type;
+
+	source_has_column(table->relation, table->key_column, &key_type);
+	reading = open_reading(table, key_type);
+	source_read(apply_row_security, query, n, types, values, keep_features, &reading);
+}
+
+/* The table of a kind of nodes, without its columns; NULL when the graph has none. */
+static FeatureTable *
+open_table(Arena *arena, const GraphDefinition *definition, bool of_objects, Dictionary *keys)
 {
 	const char *relation = of_objects ? definition->objects : definition->users;
-	ArrayType  *names = of_objects ? definition->object_features : definition->user_features;
 	FeatureTable *table;
-	char	   *key_column;
 
 	if (relation == NULL)
 		return NULL;
@@ -216,15 +227,141 @@ feature_table_read(Arena *arena, const GraphDefinition *definition, bool of_obje
 	table->argument = of_objects ? "object_features" : "user_features";
 	table->key_type = of_objects ? definition->object_key_type : definition->user_key_type;
 	table->relation = source_relation(relation, definition->apply_row_security);
-	key_column = feature_key_column(table->relation,
-									of_objects ? definition->object_column : definition->user_column,
-									table->key_type, of_objects ? "objects" : "users");
-	table->columns = feature_columns_plan(table->relation, definition->apply_row_security, names,
-										  table->argument, &table->n_columns);
+	table->key_column = feature_key_column(table->relation,
+										   of_objects ? definition->object_column : definition->user_column,
+										   table->key_type, of_objects ? "objects" : "users");
+	table->names = of_objects ? definition->object_features : definition->user_features;
+	return table;
+}
+
+/* Room for the rows of the keys that there are. */
+static void
+open_rows(FeatureTable *table)
+{
 	for (int i = 0; i < table->n_columns; i++)
 		table->raw.columns += table->columns[i].width;
-	reserve_rows(table, Max(keys->count, 1));
-	read_feature_rows(table, definition->apply_row_security, key_column);
+	reserve_rows(table, Max(table->keys->count, 1));
+}
+
+/* Read the rows of a feature table; see feature_loading.h. */
+FeatureTable *
+feature_table_read(Arena *arena, const GraphDefinition *definition, bool of_objects, Dictionary *keys)
+{
+	FeatureTable *table = open_table(arena, definition, of_objects, keys);
+
+	if (table == NULL)
+		return NULL;
+	table->columns = feature_columns_plan(table->relation, definition->apply_row_security, table->names,
+										  table->argument, &table->n_columns);
+	open_rows(table);
+	read_feature_rows(table, definition->apply_row_security, "", 0, NULL, NULL);
+	for (int i = 0; i < table->n_columns; i++)
+		if (table->columns[i].present == 0)
+			feature_column_empty(table->relation, table->columns[i].name, table->argument);
+	return table;
+}
+
+/* The same columns as in the matrix of a training, for these keys alone. */
+static FeatureTable *
+open_known(Arena *arena, const GraphDefinition *definition, bool of_objects, Dictionary *keys, char **matrix,
+		   int n_matrix, int n_raw)
+{
+	FeatureTable *table = open_table(arena, definition, of_objects, keys);
+	bool		known = false;
+
+	if (table != NULL)
+	{
+		table->only_known = true;
+		table->columns = feature_columns_known(table->relation, table->names, table->argument, matrix, n_matrix,
+											   &table->n_columns);
+		if (table->columns != NULL)
+			open_rows(table);
+		known = table->raw.columns == n_raw;
+	}
+	if (!known)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the kept network of graph \"%s\" is for other features", definition->name),
+				 errdetail("Columns or categories have come or gone since the last training."),
+				 errhint("SELECT * FROM behavpred.train_graph(%s);", quote_literal_cstr(definition->name))));
+	table->raw.rows = keys->count;
+	return table;
+}
+
+/* See feature_loading.h. */
+FeatureTable *
+feature_table_read_known(Arena *arena, const GraphDefinition *definition, bool of_objects, Dictionary *keys,
+						 char **matrix, int n_matrix, int n_raw)
+{
+	FeatureTable *table = open_known(arena, definition, of_objects, keys, matrix, n_matrix, n_raw);
+	Oid			type;
+	Datum		value = keys_to_array(table->key_type, keys, 0, &type);
+
+	read_feature_rows(table, definition->apply_row_security,
+					  psprintf(" WHERE %s OPERATOR(pg_catalog.=) ANY ($1)", quote_identifier(table->key_column)),
+					  1, &type, &value);
+	return table;
+}
+
+/* "a integer, b text": the columns with their own types. */
+static char *
+record_columns(const FeatureTable *table)
+{
+	StringInfoData list;
+
+	initStringInfo(&list);
+	for (int i = 0; i < table->n_columns; i++)
+	{
+		Oid			type;
+
+		source_has_column(table->relation, table->columns[i].name, &type);
+		appendStringInfo(&list, "%s%s %s", i == 0 ? "" : ", ", quote_identifier(table->columns[i].name),
+						 format_type_be_qualified(type));
+	}
+	return list.data;
+}
+
+/* Refuse a member that is no feature, for it would be as if it had not been given. */
+static void
+check_members(const FeatureTable *table, Jsonb *json)
+{
+	const char **names = palloc0((table->n_columns + 1) * sizeof(char *));
+	JsonbIterator *iterator = JsonbIteratorInit(&json->root);
+	JsonbValue	value;
+	JsonbIteratorToken token;
+
+	if (!JB_ROOT_IS_OBJECT(json))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("features must be a JSON object"),
+				 errhint("Write them as in: features => '{\"%s\": ...}'.", table->columns[0].name)));
+	for (int i = 0; i < table->n_columns; i++)
+		names[i] = table->columns[i].name;
+	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
+		if (token == WJB_KEY)
+			options_choice("feature", pnstrdup(value.val.string.val, value.val.string.len), names);
+}
+
+/* See feature_loading.h. */
+FeatureTable *
+feature_table_from_json(Arena *arena, const GraphDefinition *definition, bool of_objects, Jsonb *json,
+						char **matrix, int n_matrix, int n_raw)
+{
+	Dictionary *keys = palloc0(sizeof(Dictionary));
+	Key			key = key_from_datum(INT8OID, Int64GetDatum(0));
+	FeatureTable *table;
+	FeatureReading reading;
+	Oid			type = JSONBOID;
+	Datum		value = JsonbPGetDatum(json);
+
+	dictionary_open(keys, arena, KEY_INTEGER);
+	dictionary_add(keys, &key);
+	table = open_known(arena, definition, of_objects, keys, matrix, n_matrix, n_raw);
+	check_members(table, json);
+	reading = open_reading(table, INT8OID);
+	read_rows(psprintf("SELECT 0::pg_catalog.int8%s FROM pg_catalog.jsonb_to_record($1) AS r (%s)",
+					   feature_columns_select(table->columns, table->n_columns), record_columns(table)),
+			  1, &type, &value, NULL, keep_features, &reading);
 	return table;
 }
 

@@ -7,6 +7,8 @@
 
 #include "postgres.h"
 
+#include "utils/jsonb.h"
+
 #include "core/dictionary.h"
 #include "core/features.h"
 #include "pg/feature_columns.h"
@@ -18,6 +20,9 @@ typedef struct FeatureTable
 	const char *argument;		/* "user_features" or "object_features" */
 	const char *kind;			/* "user" or "object" */
 	Oid			key_type;
+	char	   *key_column;
+	ArrayType  *names;			/* name[] of the columns */
+	bool		only_known;		/* keys that the dictionary lacks are passed over */
 	int			n_columns;
 	FeatureColumn *columns;
 	Arena	   *arena;			/* of the two arrays below */
@@ -33,6 +38,17 @@ typedef struct FeatureTable
  */
 extern FeatureTable *feature_table_read(Arena *arena, const GraphDefinition *definition, bool of_objects,
 										Dictionary *keys);
+
+/*
+ * The rows of the keys that there are, as raw columns like those of a training, whose matrix had `n_matrix`
+ * columns of these names, the first `n_raw` of them raw: no category is new.  seen[] tells which keys have a row.
+ */
+extern FeatureTable *feature_table_read_known(Arena *arena, const GraphDefinition *definition, bool of_objects,
+											  Dictionary *keys, char **matrix, int n_matrix, int n_raw);
+
+/* The same for one row, from a JSON object with the columns as members; those that it lacks are NULL. */
+extern FeatureTable *feature_table_from_json(Arena *arena, const GraphDefinition *definition, bool of_objects,
+											 Jsonb *json, char **matrix, int n_matrix, int n_raw);
 
 /* Order the rows by the new numbers of dictionary_sort(), which it uses up. */
 extern void feature_table_renumber(FeatureTable *table, int32 *new_numbers);

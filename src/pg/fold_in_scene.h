@@ -8,8 +8,12 @@
 
 #include "postgres.h"
 
+#include "utils/jsonb.h"
+
 #include "core/fold_in.h"
 #include "pg/embedding_reading.h"
+#include "pg/network_storage.h"
+#include "pg/stored_direct.h"
 #include "pg/target_teacher.h"
 
 typedef struct FoldInScene
@@ -24,6 +28,13 @@ typedef struct FoldInScene
 	Dictionary	neighbour_keys;
 	StoredEmbeddings *neighbours;	/* degree -1: the training did not know it */
 	int32		looked_up;		/* keys whose vectors have been looked for */
+	double		mean_weight;	/* of the interactions, in the training */
+
+	/* The trained network, where the table of the neighbours has their states; else stored vectors alone serve. */
+	KeptNetwork *kept;
+	FoldInNetwork network;
+	bool		writes_states;	/* into the nodes' own table */
+	StoredDirect *direct;		/* of objects: the term, for the numbers of new ones */
 } FoldInScene;
 
 /* Open for a graph that has been trained; all of it lives in `arena`. */
@@ -32,10 +43,14 @@ extern FoldInScene *fold_in_scene_open(Arena *arena, const GraphDefinition *defi
 /* Read the vectors of the keys that were added to neighbour_keys since the last time. */
 extern void fold_in_scene_look_up(FoldInScene *scene);
 
+/* The features of the nodes of this scene from their table, as the network reads them; NULL when it has none of
+ * their kind.  found[] (may be NULL) tells which keys have a row. */
+extern Features *fold_in_scene_features(const FoldInScene *scene, Arena *arena, const Dictionary *keys, bool *found);
+
+/* The same for one node, from a JSON object; NULL stands for an empty one. */
+extern Features *fold_in_scene_features_given(const FoldInScene *scene, Arena *arena, Jsonb *json);
+
 /* Raise what the core met. */
 extern void fold_in_scene_check(const FoldInScene *scene);
-
-/* The keys of a dictionary from `first` on as an array, for "= ANY ($1)", and its type. */
-extern Datum key_array(Oid key_type, const Dictionary *keys, int32 first, Oid *array_type);
 
 #endif

@@ -447,7 +447,7 @@ behavior_place(const GraphDefinition *definition)
 
 /* See graph_definition.h. */
 char *
-graph_behaviors_query(const GraphDefinition *definition, int *n, Oid **types, Datum **values)
+graph_behaviors_query(const GraphDefinition *definition, const char *extra, int *n, Oid **types, Datum **values)
 {
 	const char *place = behavior_place(definition);
 	Oid			relation = source_relation(definition->interactions, definition->apply_row_security);
@@ -461,7 +461,7 @@ graph_behaviors_query(const GraphDefinition *definition, int *n, Oid **types, Da
 	if (!definition->typed)
 		appendStringInfo(&select, " OPERATOR(pg_catalog.*) ($%d)[%s]", *n + 1, place);
 	appendStringInfo(&select, ", %s", place);
-	query = filtered_query(definition, definition->behaviors, select.data, NULL, n, types, values);
+	query = filtered_query(definition, definition->behaviors, select.data, extra, n, types, values);
 	if (!definition->typed)
 		(*types)[*n] = FLOAT8ARRAYOID;
 	if (!definition->typed)

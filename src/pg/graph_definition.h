@@ -97,9 +97,11 @@ extern char *graph_interactions_query(const GraphDefinition *definition, const c
 
 /*
  * SELECT user, object, weight, number of the behaviour FROM interactions of all behaviours, after
- * set_behaviors() has said what they count: in the weight unless the network tells them apart.
+ * set_behaviors() has said what they count: in the weight unless the network tells them apart.  `extra` as in
+ * graph_interactions_query().
  */
-extern char *graph_behaviors_query(const GraphDefinition *definition, int *n, Oid **types, Datum **values);
+extern char *graph_behaviors_query(const GraphDefinition *definition, const char *extra,
+								   int *n, Oid **types, Datum **values);
 
 /*
  * SELECT user, object, number of the behaviour FROM interactions of all behaviours.  `extra` as in

@@ -161,17 +161,13 @@ behaviors_weigh(const GraphDefinition *definition)
 	return false;
 }
 
-/* Room for the interactions, with what the graph wants to know of each. */
-static void
-open_interactions(Loading *loading, Arena *scratch)
+/* See graph_loading.h. */
+void
+graph_interactions_open(Interactions *interactions, Arena *arena, const GraphDefinition *definition)
 {
-	const GraphDefinition *definition = loading->definition;
-
-	interactions_open(&loading->interactions, scratch,
-					  graph_is_weighted(definition) || behaviors_weigh(definition));
+	interactions_open(interactions, arena, graph_is_weighted(definition) || behaviors_weigh(definition));
 	if (definition->typed)
-		interactions_open_types(&loading->interactions);
-	check_core(loading);
+		interactions_open_types(interactions);
 }
 
 /* Read all interactions into loading->interactions, in `scratch`. */
@@ -186,13 +182,14 @@ read_interactions(Loading *loading, Arena *arena, Arena *scratch)
 	Oid		   *types;
 	Datum	   *values;
 
-	query = definition->behavior_weights != NULL ? graph_behaviors_query(definition, &n, &types, &values) :
+	query = definition->behavior_weights != NULL ? graph_behaviors_query(definition, NULL, &n, &types, &values) :
 		graph_interactions_query(definition, NULL, &n, &types, &values);
 	loading->user_type = source_key_column(relation, definition->user_column, "user_column");
 	loading->object_type = source_key_column(relation, definition->object_column, "object_column");
 	dictionary_open(&loaded->users, arena, key_kind(loading->user_type));
 	dictionary_open(&loaded->objects, arena, key_kind(loading->object_type));
-	open_interactions(loading, scratch);
+	graph_interactions_open(&loading->interactions, scratch, definition);
+	check_core(loading);
 	loading->batch_context = AllocSetContextCreate(CurrentMemoryContext, "behavpred batch",
 												   ALLOCSET_DEFAULT_SIZES);
 	loaded->rows_read = (int64) source_read(definition->apply_row_security, query, n, types, values,
@@ -311,18 +308,25 @@ count_idle(const Graph *graph, int32 first, int32 end)
 	return idle;
 }
 
-/* Say what the graph's behaviours are; refuse one in which nobody has done what is to be predicted. */
-static void
-set_types(Loading *loading)
+/* See graph_loading.h. */
+void
+graph_set_types(const GraphDefinition *definition, Graph *graph)
 {
-	const GraphDefinition *definition = loading->definition;
 	const double *weights = (const double *) ARR_DATA_PTR(definition->behavior_weights);
-	Graph	   *graph = &loading->loaded->graph;
 
 	graph->n_types = ArrayGetNItems(ARR_NDIM(definition->behavior_weights), ARR_DIMS(definition->behavior_weights));
 	graph->predicted = (uint8_t) graph_predicted_set(definition);
 	for (int t = 0; t < graph->n_types; t++)
 		graph->type_weights[t] = (float) weights[t];
+}
+
+/* Refuse a graph in which nobody has done what is to be predicted. */
+static void
+check_predicted(const Loading *loading)
+{
+	const GraphDefinition *definition = loading->definition;
+	const Graph *graph = &loading->loaded->graph;
+
 	if (graph_predicted_edges(graph) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_NO_DATA_FOUND),
@@ -346,7 +350,10 @@ build_graph(Loading *loading, Arena *arena, uint64 seed)
 				loading->definition->max_degree, seed, graph);
 	check_core(loading);
 	if (graph->types != NULL)
-		set_types(loading);
+	{
+		graph_set_types(loading->definition, graph);
+		check_predicted(loading);
+	}
 	graph->key_hashes = hash_keys(loading, arena);
 	loaded->idle_users = count_idle(graph, 0, graph->n_users);
 	loaded->idle_objects = count_idle(graph, graph->n_users, graph->n_nodes);

@@ -36,4 +36,10 @@ typedef struct LoadedGraph
 extern LoadedGraph *graph_load(Arena *arena, const GraphDefinition *definition, bool with_features,
 							   uint64 seed);
 
+/* Room for interactions, with what the graph wants to know of each. */
+extern void graph_interactions_open(Interactions *interactions, Arena *arena, const GraphDefinition *definition);
+
+/* Say what the behaviours are of a graph that tells them apart. */
+extern void graph_set_types(const GraphDefinition *definition, Graph *graph);
+
 #endif

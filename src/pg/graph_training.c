@@ -16,6 +16,8 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "core/network_parameters.h"
+#include "core/network_states.h"
 #include "pg/bridge.h"
 #include "pg/capture.h"
 #include "pg/drift_reference.h"
@@ -145,24 +147,56 @@ node_degrees(Training *training, int32 first, int32 n)
 	return degrees;
 }
 
-/* See graph_training.h. */
-void
-graph_training_store(Training *training)
+/* The network whose nodes' states are stored, from one node on. */
+typedef struct StateSource
+{
+	const Network *network;
+	int32		first;
+} StateSource;
+
+/* StateFunction of a StateSource. */
+static void
+take_state(const void *source, int32 row, float *state)
+{
+	const StateSource *states = source;
+
+	network_state_take(states->network, states->first + row, state);
+}
+
+/* Replace the rows of one table. */
+static void
+store_nodes(Training *training, bool of_objects, const StateSource *states)
 {
 	const GraphDefinition *definition = training->definition;
 	const LoadedGraph *loaded = training->loaded;
-	int32		n_users = loaded->graph.n_users;
-	int			width = training->result.width;
+	const EncoderResult *result = &training->result;
+	char	   *table = of_objects ? training->object_table : training->user_table;
+	bool		with_states = training->options.keep_network && embedding_has_states(relation_from_text(table));
+	EmbeddingRows rows = {
+		.table = table,
+		.key_column = of_objects ? definition->object_column : definition->user_column,
+		.key_type = of_objects ? definition->object_key_type : definition->user_key_type,
+		.keys = of_objects ? &loaded->objects : &loaded->users,
+		.vectors = result->vectors + (size_t) states->first * result->width, .width = result->width,
+		.degrees = node_degrees(training, states->first, of_objects ? loaded->graph.n_objects : loaded->graph.n_users),
+		.direct = of_objects ? result->direct_objects : NULL, .n_direct = DIRECT_OBJECT_NUMBERS(result->direct.n_types),
+		.state = with_states ? take_state : NULL, .state_source = states,
+		.n_state = with_states ? network_state_numbers(&training->options) : 0
+	};
 
-	graph_replace_vectors(definition->name);
+	embedding_table_fill(&rows);
+}
+
+/* See graph_training.h. */
+void
+graph_training_store(Training *training, EncoderTraining *encoder)
+{
+	const Network *network = encoder_network(encoder);
+
+	graph_replace_vectors(training->definition->name);
 	succession_measure(training);
-	embedding_table_fill(training->user_table, definition->user_column, definition->user_key_type,
-						 &loaded->users, training->result.vectors, width,
-						 node_degrees(training, 0, n_users), NULL, 0);
-	embedding_table_fill(training->object_table, definition->object_column, definition->object_key_type,
-						 &loaded->objects, training->result.vectors + (size_t) n_users * width, width,
-						 node_degrees(training, n_users, loaded->graph.n_objects), training->result.direct_objects,
-						 DIRECT_OBJECT_NUMBERS(training->result.direct.n_types));
+	store_nodes(training, false, &(StateSource) {network, 0});
+	store_nodes(training, true, &(StateSource) {network, training->loaded->graph.n_users});
 }
 
 /* See graph_training.h. */
@@ -204,6 +238,8 @@ graph_training_result(const Training *training)
 	json_count(&json, "users", graph->n_users);
 	json_count(&json, "objects", graph->n_objects);
 	json_count(&json, "edges", graph->n_edges);
+	if (graph->weights != NULL)
+		json_number(&json, "mean_weight", graph->mean_weight);
 	json_reader(&json, training->definition->apply_row_security);
 	json_count(&json, "width", result->width);
 	json_count(&json, "epochs_run", result->epochs_run);
@@ -308,7 +344,7 @@ train_graph(FunctionCallInfo fcinfo, Oid given_table)
 	graph_training_prepare(fcinfo, &training);
 	graph_training_load(fcinfo, &training);
 	encoder = train(&training, &scratch);
-	graph_training_store(&training);
+	graph_training_store(&training, encoder);
 	record_run(&training);
 	network_store(&training, encoder);
 	graph_training_publish(&training);

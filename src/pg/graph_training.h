@@ -62,8 +62,8 @@ extern void graph_training_load(FunctionCallInfo fcinfo, GraphTraining *training
 /* An EncoderListener, with the training as its data: keeps the epoch in training->epochs. */
 extern void graph_training_keep_epoch(void *training, const EncoderEpoch *epoch);
 
-/* Replace the rows of both embedding tables. */
-extern void graph_training_store(GraphTraining *training);
+/* Replace the rows of both embedding tables, the encoder having finished. */
+extern void graph_training_store(GraphTraining *training, EncoderTraining *encoder);
 
 /* Seconds since the training began, those of earlier calls included. */
 extern double graph_training_seconds(const GraphTraining *training);

@@ -270,7 +270,7 @@ store(GraphJob *job)
 	encoder_finish(job->encoder, &training->arena, &training->result);
 	check_core(job);
 	graph_training_tables(training);
-	graph_training_store(training);
+	graph_training_store(training, job->encoder);
 	network_store(training, job->encoder);
 	arena_close(&job->scratch);
 	progress_phase("recording the run", 0, 0);

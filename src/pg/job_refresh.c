@@ -31,7 +31,7 @@ PG_FUNCTION_INFO_V1(behavpred_run_refresh);
 
 enum
 {
-	ARG_GRAPH, ARG_MAX_SECONDS, ARG_BATCH
+	ARG_GRAPH, ARG_MAX_SECONDS, ARG_BATCH, ARG_NEIGHBOURS
 };
 
 #define LEAST_BATCH 100
@@ -44,6 +44,7 @@ typedef struct RefreshJob
 	TimestampTz started_at;
 	double		max_seconds;
 	int			batch;			/* users in a transaction */
+	bool		neighbours;		/* known objects of changed interactions as well */
 	MemoryContext context;		/* outlives the transactions */
 
 	/* of one training's vectors */
@@ -84,6 +85,7 @@ read_arguments(FunctionCallInfo fcinfo, RefreshJob *job)
 	job->name = text_to_cstring(PG_GETARG_TEXT_PP(ARG_GRAPH));
 	job->max_seconds = job_seconds_argument(fcinfo, ARG_MAX_SECONDS, "max_seconds", DBL_MAX);
 	job->batch = PG_ARGISNULL(ARG_BATCH) ? 0 : PG_GETARG_INT32(ARG_BATCH);
+	job->neighbours = !PG_ARGISNULL(ARG_NEIGHBOURS) && PG_GETARG_BOOL(ARG_NEIGHBOURS);
 	if (job->batch < LEAST_BATCH || job->batch > MOST_BATCH)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -186,11 +188,11 @@ queue_everybody(const GraphDefinition *definition)
 			   lengthof(types), types, values, NULL);
 }
 
-/* Objects that have no vector yet get one before the users who have them. */
+/* Objects that have no vector yet get one before the users who have them; the others on demand. */
 static void
 refresh_objects(RefreshJob *job, Arena *arena, const Dictionary *objects)
 {
-	Dictionary *fresh = refresh_new_keys(arena, job->definition, true, objects);
+	const Dictionary *fresh = job->neighbours ? objects : refresh_new_keys(arena, job->definition, true, objects);
 
 	if (fresh->count == 0)
 		return;
@@ -220,6 +222,7 @@ refresh_batch(RefreshJob *job)
 	dictionary_open(&taken.objects, &arena, key_kind(job->definition->object_key_type));
 	write_rows_returning(take_rows, lengthof(types), types, values, NULL, take_row, &taken);
 	dictionary_sort(&taken.users, &order);
+	dictionary_sort(&taken.objects, &order);
 	bridge_check(job->core, "refreshing graph \"%s\"", job->name);
 	if (taken.everything)
 		queue_everybody(job->definition);
@@ -261,7 +264,10 @@ tell(const RefreshJob *job, bool finished)
 
 	ereport(NOTICE,
 			(errmsg("refreshed %s of graph \"%s\", %s of them new, and %s", format_counted(users->refreshed, "user"),
-					job->name, format_count(users->added), format_counted(job->object_counts.added, "new object")),
+					job->name, format_count(users->added),
+					job->neighbours ? psprintf("%s, %s of them new", format_counted(job->object_counts.refreshed, "object"),
+											   format_count(job->object_counts.added)) :
+					format_counted(job->object_counts.added, "new object")),
 			 errdetail("Removed %s, left out %s; %s read in %s, %s.",
 					   format_counted(users->removed, "user"),
 					   format_counted(users->left_out + job->object_counts.left_out, "node"),
@@ -271,7 +277,7 @@ tell(const RefreshJob *job, bool finished)
 			 finished ? 0 : errhint("max_seconds have passed; the queue goes on where it stands: %s", job_statement())));
 }
 
-/* run_refresh(graph, max_seconds, batch) */
+/* run_refresh(graph, max_seconds, batch, neighbours) */
 Datum
 behavpred_run_refresh(PG_FUNCTION_ARGS)
 {

@@ -10,6 +10,7 @@
 
 #include "catalog/pg_type.h"
 #include "fmgr.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/elog.h"
 #include "utils/lsyscache.h"
@@ -200,4 +201,25 @@ key_coerce(Oid key_type, Oid value_type, Datum value, const char *what)
 					what, format_type_be(value_type), format_type_be(key_type)),
 			 errdetail("The keys of this graph's %ss are of type %s.", what, format_type_be(key_type)),
 			 errhint("Cast the key: %s_key::%s.", what, format_type_be(key_type))));
+}
+
+/* See keys.h. */
+Datum
+keys_to_array(Oid key_type, const Dictionary *keys, int32 first, Oid *array_type)
+{
+	int			n = keys->count - first;
+	Datum	   *elements = palloc_extended(Max(n, 1) * sizeof(Datum), MCXT_ALLOC_HUGE);
+	int16		length;
+	bool		by_value;
+	char		align;
+
+	for (int i = 0; i < n; i++)
+	{
+		Key			key = dictionary_key(keys, first + i);
+
+		elements[i] = key_to_datum(key_type, &key);
+	}
+	get_typlenbyvalalign(key_type, &length, &by_value, &align);
+	*array_type = get_array_type(key_type);
+	return PointerGetDatum(construct_array(elements, n, key_type, length, by_value, align));
 }

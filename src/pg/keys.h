@@ -61,4 +61,7 @@ extern Datum key_parse(Oid type, const char *text, const char *what);
  */
 extern Datum key_coerce(Oid key_type, Oid value_type, Datum value, const char *what);
 
+/* The keys of a dictionary from `first` on as an array, for "= ANY ($1)", and its type. */
+extern Datum keys_to_array(Oid key_type, const Dictionary *keys, int32 first, Oid *array_type);
+
 #endif

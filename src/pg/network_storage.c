@@ -27,6 +27,7 @@
 PG_FUNCTION_INFO_V1(behavpred_forget_in_network);
 
 #define BLOCK_NUMBERS (1 << 18)
+#define SCALE_NUMBERS 4			/* of a raw column of features: shift, factor, filling, flag */
 
 static const char *const part_words[] = {"shared", "users", "objects"};
 
@@ -73,6 +74,26 @@ feature_names(char **names, const Features *features)
 	return PointerGetDatum(construct_array(values, features->columns, TEXTOID, -1, false, TYPALIGN_INT));
 }
 
+/* Scales of features as float8[], SCALE_NUMBERS of each raw column. */
+static Datum
+feature_scales(const Features *features)
+{
+	int			n = features->raw_columns * SCALE_NUMBERS;
+	Datum	   *values = palloc(n * sizeof(Datum));
+
+	for (int i = 0; i < features->raw_columns; i++)
+	{
+		const FeatureScale *scale = &features->scales[i];
+		Datum	   *numbers = values + i * SCALE_NUMBERS;
+
+		numbers[0] = Float8GetDatum(scale->shift);
+		numbers[1] = Float8GetDatum(scale->factor);
+		numbers[2] = Float8GetDatum(scale->filling);
+		numbers[3] = Float8GetDatum(scale->flag);
+	}
+	return PointerGetDatum(construct_array(values, n, FLOAT8OID, sizeof(float8), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+}
+
 /* Names of both sides' features as arguments 2 and 3. */
 static void
 feature_arguments(const LoadedGraph *loaded, Datum *values, char *nulls)
@@ -91,19 +112,25 @@ feature_arguments(const LoadedGraph *loaded, Datum *values, char *nulls)
 static void
 write_header(const GraphTraining *training)
 {
-	Oid			types[] = {TEXTOID, TEXTARRAYOID, TEXTARRAYOID, TEXTOID, INT8OID, INT8OID, TEXTOID};
+	Oid			types[] = {TEXTOID, TEXTARRAYOID, TEXTARRAYOID, TEXTOID, INT8OID, INT8OID, TEXTOID, FLOAT8ARRAYOID, FLOAT8ARRAYOID};
 	EncoderOptions options = training->options;
-	Datum		values[7] = {
+	const Features *features[] = {training->loaded->user_features, training->loaded->object_features};
+	Datum		values[9] = {
 		CStringGetTextDatum(training->definition->name), (Datum) 0, (Datum) 0,
 		CStringGetTextDatum(training->definition->owner), Int64GetDatum(training->run_id),
 		Int64GetDatum((int64) options.seed), CStringGetTextDatum(encoder_options_json(&options))
 	};
-	char		nulls[] = "       ";
+	char		nulls[] = "         ";
 
 	feature_arguments(training->loaded, values, nulls);
+	for (int side = 0; side < 2; side++)
+		if (features[side] == NULL)
+			nulls[7 + side] = 'n';
+		else
+			values[7 + side] = feature_scales(features[side]);
 	write_rows("INSERT INTO behavpred.trained_network "
-			   "(graph, user_features, object_features, owner, run_id, seed, options) "
-			   "VALUES ($1, $2, $3, $4, $5, $6, $7::pg_catalog.jsonb)", lengthof(types), types, values, nulls);
+			   "(graph, user_features, object_features, owner, run_id, seed, options, user_scales, object_scales) "
+			   "VALUES ($1, $2, $3, $4, $5, $6, $7::pg_catalog.jsonb, $8, $9)", lengthof(types), types, values, nulls);
 }
 
 /* One block as a row. */
@@ -260,6 +287,113 @@ network_read(Core *core, const GraphDefinition *definition, NetworkPart part, Ne
 	return read_rows("SELECT data FROM behavpred.trained_network_part WHERE graph OPERATOR(pg_catalog.=) $1 "
 					 "AND kind OPERATOR(pg_catalog.=) $2 ORDER BY part",
 					 lengthof(types), types, values, NULL, hand_on, &reading);
+}
+
+/* ---- folding in -------------------------------------------------------------------------- */
+
+/* What is being read of a kept network. */
+typedef struct KeptReading
+{
+	MemoryContext context;
+	const GraphDefinition *definition;
+	Arena	   *arena;
+	KeptNetwork *kept;
+	bool		found;			/* and of the run that made the vectors */
+	int64		n_read;			/* shared numbers */
+} KeptReading;
+
+/* The scales of a side. */
+static void
+take_scales(KeptNetwork *kept, int side, ArrayType *array)
+{
+	const double *numbers = (const double *) ARR_DATA_PTR(array);
+
+	kept->n_scales[side] = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)) / SCALE_NUMBERS;
+	kept->scales[side] = palloc(kept->n_scales[side] * sizeof(FeatureScale) + 1);
+	for (int i = 0; i < kept->n_scales[side]; i++, numbers += SCALE_NUMBERS)
+		kept->scales[side][i] = (FeatureScale) {numbers[0], numbers[1], (float) numbers[2], (int32) numbers[3]};
+}
+
+/* Row function: run, names of features of both sides, their scales. */
+static void
+keep_header(void *argument, Datum *values, bool *nulls)
+{
+	KeptReading *reading = argument;
+	KeptNetwork *kept = reading->kept;
+	MemoryContext row = MemoryContextSwitchTo(reading->context);
+
+	reading->found = DatumGetInt64(values[0]) == reading->definition->trained_run;
+	for (int side = 0; side < 2; side++)
+		if (!nulls[1 + side] && !nulls[3 + side])
+		{
+			kept->names[side] = text_array_words(DatumGetArrayTypePCopy(values[1 + side]), &kept->n_names[side]);
+			take_scales(kept, side, DatumGetArrayTypeP(values[3 + side]));
+		}
+	MemoryContextSwitchTo(row);
+}
+
+/* NetworkBlockFunction: shared numbers. */
+static void
+keep_shared(void *argument, const NetworkBlock *block)
+{
+	KeptReading *reading = argument;
+	KeptNetwork *kept = reading->kept;
+
+	if (kept->shared == NULL)
+	{
+		kept->shape = block->shape;
+		kept->shared = arena_floats(reading->arena, block->shape.n_shared);
+		check_core(reading->arena->core, reading->definition);
+	}
+	if (block->first < 0 || block->count > kept->shape.n_shared - block->first)
+		core_fail(reading->arena->core, CORE_CORRUPT, "numbers " INT64_FORMAT " to " INT64_FORMAT " of " INT64_FORMAT,
+				  (int64) block->first, (int64) block->first + block->count, (int64) kept->shape.n_shared);
+	check_core(reading->arena->core, reading->definition);
+	memcpy(kept->shared + block->first, block->values, block->count * sizeof(float));
+	reading->n_read += block->count;
+}
+
+/* The row is the owner's: he may have changed what is in it. */
+static void
+check_scales(Core *core, const KeptNetwork *kept)
+{
+	for (int side = 0; side < 2; side++)
+	{
+		bool		fit = kept->shape.features[side] == kept->n_names[side] && kept->n_scales[side] <= kept->n_names[side];
+
+		for (int i = 0; fit && i < kept->n_scales[side]; i++)
+			fit = kept->scales[side][i].flag >= -1 && kept->scales[side][i].flag < kept->n_names[side];
+		if (!fit)
+			core_fail(core, CORE_CORRUPT, "scales of %d features do not fit their %d columns", kept->n_scales[side],
+					  kept->shape.features[side]);
+	}
+}
+
+/* See network_storage.h. */
+KeptNetwork *
+network_kept_read(Arena *arena, const GraphDefinition *definition)
+{
+	KeptReading reading = {
+		.context = CurrentMemoryContext, .definition = definition, .arena = arena, .kept = palloc0(sizeof(KeptNetwork))
+	};
+	Oid			type = TEXTOID;
+	Datum		graph = CStringGetTextDatum(definition->name);
+
+	if (!can_be_stored())
+		return NULL;
+	read_rows("SELECT run_id, user_features, object_features, user_scales, object_scales "
+			  "FROM behavpred.trained_network WHERE graph OPERATOR(pg_catalog.=) $1", 1, &type, &graph, NULL, keep_header, &reading);
+	if (!reading.found)
+		return NULL;
+	network_read(arena->core, definition, NETWORK_SHARED, keep_shared, &reading);
+	if (reading.kept->shared == NULL)
+		return NULL;
+	if (reading.n_read != reading.kept->shape.n_shared)
+		core_fail(arena->core, CORE_CORRUPT, INT64_FORMAT " shared numbers of " INT64_FORMAT, reading.n_read,
+				  (int64) reading.kept->shape.n_shared);
+	check_scales(arena->core, reading.kept);
+	check_core(arena->core, definition);
+	return reading.kept;
 }
 
 /* ---- warm start -------------------------------------------------------------------------- */

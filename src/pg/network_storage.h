@@ -31,6 +31,20 @@ typedef void (*NetworkBlockFunction) (void *argument, const NetworkBlock *block)
 extern uint64 network_read(Core *core, const GraphDefinition *definition, NetworkPart part,
 						   NetworkBlockFunction function, void *argument);
 
+/* What of a kept network computes the vectors of nodes outside it. */
+typedef struct KeptNetwork
+{
+	NetworkShape shape;
+	float	   *shared;			/* shape.n_shared */
+	char	  **names[2];		/* of the columns of features of users, objects; NULL without */
+	int			n_names[2];
+	FeatureScale *scales[2];	/* of each raw column */
+	int			n_scales[2];
+} KeptNetwork;
+
+/* Read it; NULL when none is kept of the run that made the present vectors, or none that the caller may see. */
+extern KeptNetwork *network_kept_read(Arena *arena, const GraphDefinition *definition);
+
 /*
  * The options that a training takes from the one whose network it starts from: the temperature,
  * so that vectors stay comparable, and fractions no larger than there, so that nothing is

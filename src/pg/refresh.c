@@ -20,7 +20,9 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
+#include "core/network_states.h"
 #include "pg/embedding_storage.h"
+#include "pg/graph_loading.h"
 #include "pg/graph_lock.h"
 #include "pg/keys.h"
 #include "pg/progress.h"
@@ -41,9 +43,14 @@ typedef struct Batch
 	int32	   *neighbours;
 	float	   *weights;
 	int32	   *degrees;		/* of all neighbours */
+	int64	   *predicted;		/* offsets whose differences are the edges to be predicted; where types are told apart */
+	uint8	   *types;
+	bool	   *has_features;	/* the node has a row of features */
+	float	   *states;			/* of the nodes, by a network */
+	float	   *direct;			/* numbers of objects for the direct term */
 } Batch;
 
-/* Row function of the interactions: user, object [, weight]. */
+/* Row function of the interactions: user, object [, weight [, place of the behaviour]]. */
 static void
 keep_interaction(void *argument, Datum *values, bool *nulls)
 {
@@ -69,8 +76,17 @@ keep_interaction(void *argument, Datum *values, bool *nulls)
 	if (node < 0 || weight == 0)
 		return;
 	key = key_from_datum(batch->neighbour_type, values[1 - node_place]);
-	interactions_add(&batch->interactions, node, dictionary_add(&scene->neighbour_keys, &key), weight);
+	interactions_add_typed(&batch->interactions, node, dictionary_add(&scene->neighbour_keys, &key), weight,
+						   batch->interactions.types == NULL ? 0 : DatumGetInt32(values[3]) - 1);
 	fold_in_scene_check(scene);
+}
+
+/* The query, with one more condition. */
+static char *
+interactions_query(const GraphDefinition *definition, const char *extra, int *n, Oid **types, Datum **values)
+{
+	return definition->behavior_weights != NULL ? graph_behaviors_query(definition, extra, n, types, values) :
+		graph_interactions_query(definition, extra, n, types, values);
 }
 
 /* Read the interactions of the batch. */
@@ -88,14 +104,14 @@ read_interactions(Batch *batch)
 	Oid		   *types;
 	Datum	   *values;
 
-	graph_interactions_query(definition, NULL, &n, &types, &values);	/* the number of its parameters */
-	query = graph_interactions_query(definition, psprintf("%s OPERATOR(pg_catalog.=) ANY ($%d)",
-														  quote_identifier(column), n + 1), &n, &types, &values);
-	values[n] = key_array(scene->of_objects ? definition->object_key_type : definition->user_key_type,
+	interactions_query(definition, NULL, &n, &types, &values);	/* the number of its parameters */
+	query = interactions_query(definition, psprintf("%s OPERATOR(pg_catalog.=) ANY ($%d)",
+													quote_identifier(column), n + 1), &n, &types, &values);
+	values[n] = keys_to_array(scene->of_objects ? definition->object_key_type : definition->user_key_type,
 						  batch->keys, 0, &types[n]);
 	batch->node_type = scene->of_objects ? object_type : user_type;
 	batch->neighbour_type = scene->of_objects ? user_type : object_type;
-	interactions_open(&batch->interactions, &batch->arena, graph_is_weighted(definition));
+	graph_interactions_open(&batch->interactions, &batch->arena, definition);
 	fold_in_scene_check(scene);
 	return (int64) source_read(definition->apply_row_security, query, n + 1, types, values, keep_interaction, batch);
 }
@@ -128,16 +144,47 @@ choose_neighbours(Batch *batch, int32 node, int64 end)
 	{
 		int32		neighbour = graph->neighbours[e] - graph->n_users;
 		Key			other = dictionary_key(&scene->neighbour_keys, neighbour);
+		bool		kept_away = !scene->of_objects && is_kept_away(scene, degree, hash, shielded, &other);
+		uint8		types = graph->types == NULL ? 0 : graph->types[e] & ~(kept_away ? graph->predicted : 0);
 
-		if (scene->neighbours->width == 0 || scene->neighbours->degrees[neighbour] < 0 ||
-			(!scene->of_objects && is_kept_away(scene, degree, hash, shielded, &other)))
+		if (scene->neighbours->width == 0 || scene->neighbours->degrees[neighbour] < 0 || (kept_away && types == 0))
 			continue;
 		batch->neighbours[end] = neighbour;
+		if (batch->types != NULL)
+			batch->types[end] = types;
 		if (batch->weights != NULL)
 			batch->weights[end] = graph->weights[e];
 		end++;
 	}
 	return end;
+}
+
+/* With behaviours, degrees are of the edges to be predicted. */
+static void
+count_predicted(Batch *batch)
+{
+	Graph	   *graph = &batch->graph;
+
+	graph_set_types(batch->scene->definition, graph);
+	batch->types = arena_allocate(&batch->arena, graph->n_edges, 1);
+	batch->predicted = arena_allocate_zeroed(&batch->arena, (size_t) graph->n_users + 1, sizeof(int64));
+	fold_in_scene_check(batch->scene);
+	for (int32 i = 0; i < graph->n_users; i++)
+		batch->predicted[i + 1] = batch->predicted[i] + graph_predicted_degree(graph, i);
+}
+
+/* Weights on the scale of the training, on which the node itself counts beside its neighbours.  Those that fade are
+ * what they are to each other. */
+static void
+scale_weights(Batch *batch)
+{
+	FoldInScene *scene = batch->scene;
+	double		factor = batch->graph.mean_weight / scene->mean_weight;
+
+	if (scene->definition->half_life != NULL)
+		return;
+	for (int64 e = 0; e < batch->offsets[batch->keys->count]; e++)
+		batch->weights[e] = (float) (batch->weights[e] * factor);
 }
 
 /* Interactions to lists of neighbours. */
@@ -156,11 +203,47 @@ build_lists(Batch *batch)
 	if (batch->graph.weights != NULL)
 		batch->weights = arena_floats(&batch->arena, batch->graph.n_edges);
 	fold_in_scene_check(scene);
+	if (batch->graph.types != NULL)
+		count_predicted(batch);
 	for (int32 i = 0; i < n; i++)
 	{
 		batch->degrees[i] = (int32) graph_degree(&batch->graph, i);
 		end = batch->offsets[i + 1] = choose_neighbours(batch, i, end);
 	}
+	if (batch->weights != NULL)
+		scale_weights(batch);
+}
+
+/* What new objects need for the direct term. */
+static void
+fill_direct(Batch *batch)
+{
+	const DirectTerm *term = &batch->scene->direct->term;
+	int			width = DIRECT_OBJECT_NUMBERS(term->n_types);
+
+	batch->direct = arena_floats(&batch->arena, (size_t) batch->keys->count * width);
+	fold_in_scene_check(batch->scene);
+	for (int32 i = 0; i < batch->keys->count; i++)
+		direct_term_object(term, &batch->graph, i, batch->direct + (size_t) i * width);
+}
+
+/* What a network takes and gives besides. */
+static void
+prepare_network(Batch *batch, FoldInBatch *nodes)
+{
+	FoldInScene *scene = batch->scene;
+	int32		n = batch->keys->count;
+
+	batch->has_features = arena_allocate_zeroed(&batch->arena, n, sizeof(bool));
+	if (scene->writes_states)
+		batch->states = arena_floats(&batch->arena, (size_t) n * network_state_numbers(&scene->options));
+	fold_in_scene_check(scene);
+	nodes->types = batch->types;
+	nodes->states = scene->neighbours->states;
+	nodes->features = fold_in_scene_features(scene, &batch->arena, batch->keys, batch->has_features);
+	nodes->own_states = batch->states;
+	if (scene->direct != NULL)
+		fill_direct(batch);
 }
 
 /* Compute the vectors of the batch. */
@@ -168,8 +251,9 @@ static float *
 compute(Batch *batch)
 {
 	FoldInScene *scene = batch->scene;
-	const FoldInBatch nodes = {
-		.n_nodes = batch->keys->count, .offsets = batch->offsets, .all = batch->graph.offsets,
+	FoldInBatch nodes = {
+		.n_nodes = batch->keys->count, .offsets = batch->offsets,
+		.all = batch->predicted != NULL ? batch->predicted : batch->graph.offsets,
 		.neighbours = batch->neighbours,
 		.weights = batch->weights, .n_rows = scene->neighbours->width == 0 ? 0 : scene->neighbour_keys.count,
 		.rows = scene->neighbours->values, .degrees = scene->neighbours->degrees
@@ -177,6 +261,8 @@ compute(Batch *batch)
 	float	   *vectors = arena_floats(&batch->arena, (size_t) nodes.n_nodes * scene->fold.width);
 
 	fold_in_scene_check(scene);
+	if (scene->kept != NULL)
+		prepare_network(batch, &nodes);
 	fold_in(&scene->fold, &nodes, vectors);
 	fold_in_scene_check(scene);
 	return vectors;
@@ -193,14 +279,22 @@ delete_rows(const FoldInScene *scene, const char *table, const Dictionary *keys)
 
 	if (keys->count == 0)
 		return 0;
-	value = key_array(of_objects ? definition->object_key_type : definition->user_key_type, keys, 0, &type);
+	value = keys_to_array(of_objects ? definition->object_key_type : definition->user_key_type, keys, 0, &type);
 	return (int64) write_rows(psprintf("DELETE FROM %s WHERE %s OPERATOR(pg_catalog.=) ANY ($1)", table,
 									   quote_identifier(of_objects ? definition->object_column :
 														definition->user_column)), 1, &type, &value, NULL);
 }
 
-/* Nodes without an interaction go; those whose neighbours are all unknown stay as they are; the
- * vectors and degrees of the others move together. */
+/* Bring row `from` of numbers to row `to`. */
+static void
+move_row(float *numbers, int width, int32 from, int32 to)
+{
+	if (numbers != NULL)
+		memmove(numbers + (size_t) to * width, numbers + (size_t) from * width, width * sizeof(float));
+}
+
+/* Nodes without an interaction go, unless their features give them a vector; those whose neighbours are all
+ * unknown stay as they are; the rows of the others move together. */
 static void
 sort_out(Batch *batch, float *vectors, Dictionary *gone, Dictionary *written, RefreshCounts *counts)
 {
@@ -212,7 +306,7 @@ sort_out(Batch *batch, float *vectors, Dictionary *gone, Dictionary *written, Re
 		Key			key = dictionary_key(batch->keys, i);
 		const float *vector = vectors + (size_t) i * width;
 
-		if (batch->degrees[i] == 0)
+		if (batch->degrees[i] == 0 && (batch->has_features == NULL || !batch->has_features[i]))
 			dictionary_add(gone, &key);
 		else if (vector[scene->options.dimension + (scene->of_objects ? 1 : 0)] == 0)
 			counts->left_out++;
@@ -221,11 +315,24 @@ sort_out(Batch *batch, float *vectors, Dictionary *gone, Dictionary *written, Re
 			int32		place = dictionary_add(written, &key);
 
 			fold_in_scene_check(scene);
-			memmove(vectors + (size_t) place * width, vector, width * sizeof(float));
+			move_row(vectors, width, i, place);
+			move_row(batch->states, network_state_numbers(&scene->options), i, place);
+			if (scene->direct != NULL)
+				move_row(batch->direct, DIRECT_OBJECT_NUMBERS(scene->direct->term.n_types), i, place);
 			batch->degrees[place] = batch->degrees[i];
 		}
 	}
 	fold_in_scene_check(scene);
+}
+
+/* StateFunction: a batch's states. */
+static void
+take_state(const void *source, int32 row, float *state)
+{
+	const Batch *batch = source;
+	int			numbers = network_state_numbers(&batch->scene->options);
+
+	memcpy(state, batch->states + (size_t) row * numbers, numbers * sizeof(float));
 }
 
 /* Bring the table up to date. */
@@ -235,21 +342,28 @@ store(Batch *batch, float *vectors, RefreshCounts *counts)
 	const FoldInScene *scene = batch->scene;
 	const GraphDefinition *definition = scene->definition;
 	bool		of_objects = scene->of_objects;
-	char	   *table = relation_qualified_name(relation_from_text(of_objects ? definition->object_embeddings :
-																   definition->user_embeddings));
 	Dictionary	gone;
 	Dictionary	written;
+	EmbeddingRows rows = {
+		.table = relation_qualified_name(relation_from_text(of_objects ? definition->object_embeddings :
+															definition->user_embeddings)),
+		.key_column = of_objects ? definition->object_column : definition->user_column,
+		.key_type = of_objects ? definition->object_key_type : definition->user_key_type,
+		.keys = &written, .vectors = vectors, .width = scene->fold.width, .degrees = batch->degrees,
+		.direct = batch->direct,
+		.n_direct = scene->direct == NULL ? 0 : DIRECT_OBJECT_NUMBERS(scene->direct->term.n_types),
+		.state = batch->states == NULL ? NULL : take_state, .state_source = batch,
+		.n_state = batch->states == NULL ? 0 : network_state_numbers(&scene->options)
+	};
 
 	dictionary_open(&gone, &batch->arena, batch->keys->kind);
 	dictionary_open(&written, &batch->arena, batch->keys->kind);
 	sort_out(batch, vectors, &gone, &written, counts);
 	graph_write_vectors(definition->name);
-	counts->removed += delete_rows(scene, table, &gone);
-	counts->added += written.count - delete_rows(scene, table, &written);
+	counts->removed += delete_rows(scene, rows.table, &gone);
+	counts->added += written.count - delete_rows(scene, rows.table, &written);
 	counts->refreshed += written.count;
-	embedding_table_add(table, of_objects ? definition->object_column : definition->user_column,
-						of_objects ? definition->object_key_type : definition->user_key_type,
-						&written, vectors, scene->fold.width, batch->degrees);
+	embedding_table_add(&rows);
 }
 
 /* See refresh.h. */
@@ -318,7 +432,7 @@ refresh_new_keys(Arena *arena, const GraphDefinition *definition, bool of_object
 	KnownKeys	known = {.type = of_objects ? definition->object_key_type : definition->user_key_type};
 	Dictionary *fresh = palloc0(sizeof(Dictionary));
 	Oid			type;
-	Datum		value = key_array(known.type, keys, 0, &type);
+	Datum		value = keys_to_array(known.type, keys, 0, &type);
 
 	dictionary_open(&known.keys, arena, keys->kind);
 	dictionary_open(fresh, arena, keys->kind);

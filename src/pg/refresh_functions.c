@@ -11,6 +11,7 @@
 #include "fmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
@@ -31,7 +32,7 @@ enum
 };
 enum
 {
-	EMBED_GRAPH, EMBED_NEIGHBOURS, EMBED_WEIGHTS, EMBED_OBJECT
+	EMBED_GRAPH, EMBED_NEIGHBOURS, EMBED_WEIGHTS, EMBED_FEATURES, EMBED_OBJECT
 };
 
 /* The graph's name. */
@@ -175,9 +176,39 @@ keep_neighbours(FoldInScene *scene, const Neighbours *neighbours, float *weights
 	return scene->neighbour_keys.count;
 }
 
-/* The vector of a node with these neighbours, NULL when the graph knows none of them. */
+/* Features that would change nothing are a mistake. */
+static void
+refuse_features(const FoldInScene *scene)
+{
+	const GraphDefinition *definition = scene->definition;
+	const char *kind = scene->of_objects ? "objects" : "users";
+	bool		has = (scene->of_objects ? definition->objects : definition->users) != NULL;
+
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("features of %s are not known to graph \"%s\"", kind, definition->name),
+			 has ? errdetail("The network of its last training is not kept, or had none.") :
+			 errdetail("It was created without a table of them."),
+			 has ? errhint("SELECT * FROM behavpred.train_graph(%s);", quote_literal_cstr(definition->name)) :
+			 errhint("Name it by the arguments %s and %s_features of create_graph(), or leave features out.", kind,
+					 scene->of_objects ? "object" : "user")));
+}
+
+/* Each neighbour is joined by what is to be predicted; of several behaviours by the first of them. */
+static uint8 *
+embed_types(const FoldInScene *scene, int32 n)
+{
+	uint8	   *types = palloc(Max(n, 1));
+	int			predicted = scene->network.predicted;
+
+	memset(types, predicted & -predicted, Max(n, 1));
+	return scene->network.n_types > 0 ? types : NULL;
+}
+
+/* The vector of a node with these neighbours and features; NULL when the graph knows none of the neighbours and
+ * features say nothing. */
 static ArrayType *
-embed(FoldInScene *scene, const Neighbours *given)
+embed(FoldInScene *scene, const Neighbours *given, Jsonb *features)
 {
 	float	   *weights = palloc0(Max(given->n, 1) * sizeof(float));
 	int32		n = keep_neighbours(scene, given, weights);
@@ -185,24 +216,29 @@ embed(FoldInScene *scene, const Neighbours *given)
 	int64		offsets[2] = {0, 0};
 	FoldInBatch batch = {
 		.n_nodes = 1, .offsets = offsets, .neighbours = neighbours, .weights = weights, .n_rows = n,
-		.rows = scene->neighbours->values, .degrees = scene->neighbours->degrees
+		.rows = scene->neighbours->values, .degrees = scene->neighbours->degrees,
+		.types = embed_types(scene, n), .states = scene->neighbours->states
 	};
 	float	   *vector = palloc(scene->fold.width * sizeof(float));
 
 	for (int32 i = 0; i < n && scene->neighbours->width > 0; i++)
 		if (scene->neighbours->degrees[i] >= 0)
 		{
-			weights[offsets[1]] = weights[i];
+			weights[offsets[1]] = (float) (weights[i] / scene->mean_weight);
 			neighbours[offsets[1]++] = i;
 		}
-	if (offsets[1] == 0)
+	batch.features = fold_in_scene_features_given(scene, scene->arena, features);
+	if (features != NULL && batch.features == NULL)
+		refuse_features(scene);
+	if (offsets[1] == 0 && features == NULL)
 		return NULL;
 	fold_in(&scene->fold, &batch, vector);
 	fold_in_scene_check(scene);
-	return embedding_to_array(vector, scene->fold.width);
+	return vector[scene->options.dimension + (scene->of_objects ? 1 : 0)] == 0 ? NULL :
+		embedding_to_array(vector, scene->fold.width);
 }
 
-/* embed(graph, neighbours, weights, as_object) */
+/* embed(graph, neighbours, weights, features, as_object) */
 Datum
 behavpred_embed(PG_FUNCTION_ARGS)
 {
@@ -220,7 +256,7 @@ behavpred_embed(PG_FUNCTION_ARGS)
 	core = bridge_open(1);
 	arena_open(&arena, core);
 	vector = embed(fold_in_scene_open(&arena, definition, !PG_ARGISNULL(EMBED_OBJECT) && PG_GETARG_BOOL(EMBED_OBJECT)),
-				   &neighbours);
+				   &neighbours, PG_ARGISNULL(EMBED_FEATURES) ? NULL : PG_GETARG_JSONB_P(EMBED_FEATURES));
 	bridge_close(core);
 	if (vector == NULL)
 		PG_RETURN_NULL();

@@ -17,7 +17,10 @@ static const char term_query[] =
 "SELECT (r.result OPERATOR(pg_catalog.->>) 'direct_types')::pg_catalog.int4, "
 "(r.result OPERATOR(pg_catalog.->>) 'direct_scale')::pg_catalog.float8, "
 "ARRAY(SELECT s::pg_catalog.float8 FROM pg_catalog.jsonb_array_elements_text(r.result OPERATOR(pg_catalog.->) 'direct_user_slopes') s), "
-"ARRAY(SELECT pg_catalog.jsonb_array_elements_text(r.result OPERATOR(pg_catalog.->) 'direct_behaviors')) OPERATOR(pg_catalog.=) $2 "
+"ARRAY(SELECT pg_catalog.jsonb_array_elements_text(r.result OPERATOR(pg_catalog.->) 'direct_behaviors')) OPERATOR(pg_catalog.=) $2, "
+"(r.result OPERATOR(pg_catalog.->>) 'direct_popularity')::pg_catalog.float8, "
+"ARRAY(SELECT s::pg_catalog.float8 FROM pg_catalog.jsonb_array_elements_text(r.result OPERATOR(pg_catalog.->) 'direct_constants') s), "
+"ARRAY(SELECT s::pg_catalog.float8 FROM pg_catalog.jsonb_array_elements_text(r.result OPERATOR(pg_catalog.->) 'direct_object_slopes') s) "
 "FROM behavpred.training_run r WHERE r.run_id OPERATOR(pg_catalog.=) $1 AND r.result OPERATOR(pg_catalog.?) 'direct_types'";
 
 /* The row of term_query. */
@@ -28,6 +31,18 @@ typedef struct TermReading
 	bool		same;			/* behaviours as now */
 } TermReading;
 
+/* Copy a float8[] of as many numbers as there are behaviours. */
+static bool
+take_numbers(Datum value, int n_types, double *numbers)
+{
+	ArrayType  *array = DatumGetArrayTypeP(value);
+
+	if (ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)) != n_types || array_contains_nulls(array))
+		return false;
+	memcpy(numbers, ARR_DATA_PTR(array), n_types * sizeof(double));
+	return true;
+}
+
 /* Row function of term_query. */
 static void
 keep_term(void *argument, Datum *values, bool *nulls)
@@ -35,21 +50,20 @@ keep_term(void *argument, Datum *values, bool *nulls)
 	TermReading *reading = argument;
 	DirectTerm *term = &reading->direct->term;
 	ArrayType  *slopes;
-	int			n;
 
 	reading->found = true;
-	reading->same = !nulls[0] && !nulls[1] && !nulls[2] && !nulls[3] && DatumGetBool(values[3]);
+	reading->same = !nulls[0] && !nulls[1] && !nulls[2] && !nulls[3] && DatumGetBool(values[3]) && !nulls[4];
 	if (!reading->same)
 		return;
 	slopes = DatumGetArrayTypeP(values[2]);
-	n = ArrayGetNItems(ARR_NDIM(slopes), ARR_DIMS(slopes));
-	reading->same = n > 0 && n <= GRAPH_MOST_TYPES && !array_contains_nulls(slopes);
-	if (!reading->same)
-		return;
-	term->n_types = n;
+	term->n_types = ArrayGetNItems(ARR_NDIM(slopes), ARR_DIMS(slopes));
 	term->types = (uint8_t) DatumGetInt32(values[0]);
 	term->scale = DatumGetFloat8(values[1]);
-	memcpy(term->user_slope, ARR_DATA_PTR(slopes), n * sizeof(double));
+	term->popularity = DatumGetFloat8(values[4]);
+	reading->same = term->n_types > 0 && term->n_types <= GRAPH_MOST_TYPES &&
+		take_numbers(values[2], term->n_types, term->user_slope) &&
+		take_numbers(values[5], term->n_types, term->constant) &&
+		take_numbers(values[6], term->n_types, term->object_slope);
 }
 
 /* See stored_direct.h. */

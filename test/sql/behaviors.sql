@@ -104,8 +104,43 @@ RESET ROLE;
 SELECT behavpred.revoke_on('graph', 'shop', 'predict', 'regress_behaviors');
 DROP OWNED BY regress_behaviors;
 DROP ROLE regress_behaviors;
--- a single vector is not computed
+
+-- single vectors: near those of the training; newcomers are ranked, and new objects have their numbers
+CREATE TABLE trained AS SELECT customer, embedding, degree, state FROM shop_user_embedding;
+SELECT behavpred.capture_changes('shop');
+INSERT INTO shop SELECT customer, 90, kind, value FROM shop WHERE item = 40;
+INSERT INTO shop SELECT 500 + u, item, kind, value FROM shop, generate_series(0, 3) u WHERE customer = u + 4 AND item < 80 AND item <> 40;
 CALL behavpred.run_refresh('shop');
+SELECT users_refreshed FROM behavpred.refresh('shop', users => ARRAY(SELECT u::text FROM generate_series(0, 399) u));
+SELECT avg(behavpred.cosine(t.embedding[1:16], u.embedding[1:16])) > 0.9 AS near,
+       corr(t.embedding[18], u.embedding[18]) > 0.9 AS activities
+FROM trained t JOIN shop_user_embedding u USING (customer);
+SELECT count(*) AS twins, min(behavpred.cosine(u.embedding, t.embedding)) > 0.8 AS near
+FROM shop_user_embedding u JOIN shop_user_embedding t ON t.customer = u.customer - 496 WHERE u.customer >= 500;
+SELECT cardinality(n.direct) AS numbers, n.degree - o.degree AS more,
+       (SELECT max(abs(x - y)) FROM unnest(n.direct, o.direct) d (x, y)) < 0.001 AS like_its_twin
+FROM shop_object_embedding n, shop_object_embedding o WHERE n.item = 90 AND o.item = 40;
+SELECT count(*) AS recommended FROM behavpred.recommend('shop', 501, k => 5);
+SELECT behavpred.cosine(behavpred.embed('shop', ARRAY[20, 24, 28]), behavpred.embed('shop', ARRAY[28, 32, 36])) >
+       behavpred.cosine(behavpred.embed('shop', ARRAY[20, 24, 28]), behavpred.embed('shop', ARRAY[40, 44, 48])) + 0.3 AS same_block;
+
+-- without the states of objects there are none
+ALTER TABLE shop_object_embedding RENAME state TO put_away;
+SELECT behavpred.refresh('shop', users => '{1}');
+ALTER TABLE shop_object_embedding RENAME put_away TO state;
+-- merged, behaviours are weights
+SELECT behavpred.set_behaviors('shop', '{"view": 0.5}', '{purchase}', typed => false);
+SELECT run_id > 0 AS trained FROM behavpred.train_graph('shop', dimension => 16, epochs => 20, seed => 3);
+DELETE FROM trained;
+INSERT INTO trained SELECT customer, embedding, degree FROM shop_user_embedding;
+SELECT users_refreshed, interactions_read = (SELECT count(*) FROM shop WHERE customer < 400) AS all_behaviors
+FROM behavpred.refresh('shop', users => ARRAY(SELECT u::text FROM generate_series(0, 399) u));
+SELECT avg(behavpred.cosine(t.embedding[1:16], u.embedding[1:16])) > 0.9 AS near, bool_and(t.degree = u.degree) AS degrees
+FROM trained t JOIN shop_user_embedding u USING (customer);
+SELECT behavpred.capture_changes('shop', 'none');
+DELETE FROM shop WHERE customer >= 500 OR item = 90;
+SELECT behavpred.set_behaviors('shop', '{"view": 0.5}', '{purchase}');
+SELECT run_id > 0 AS trained FROM behavpred.train_graph('shop', dimension => 16, epochs => 20, seed => 3);
 
 -- the same seed gives the same bytes, in a procedure and with any number of threads
 CREATE TABLE first_vectors AS SELECT item, embedding, direct FROM shop_object_embedding;

@@ -79,6 +79,16 @@ BEGIN;
 CALL behavpred.run_refresh('shop');
 ROLLBACK;
 
+-- On demand the objects at the other end come along: those with a vector as well.
+CREATE TABLE kept AS SELECT * FROM shop_object_embedding;
+INSERT INTO events SELECT u, 'o' || k, now() FROM generate_series(1, 30) u, generate_series(10, 12) k WHERE u % 4 = 1;
+SET client_min_messages = notice;
+CALL behavpred.run_refresh('shop', neighbours => true);
+SET client_min_messages = warning;
+SELECT count(*) AS objects, count(*) FILTER (WHERE k.degree < o.degree AND k.embedding <> o.embedding) AS anew, count(*) FILTER (WHERE k.embedding = o.embedding) AS kept,
+       min(behavpred.cosine(k.embedding[1:16], o.embedding[1:16])) > 0.5 AS near
+FROM kept k JOIN shop_object_embedding o USING (object_id);
+
 -- By time: younger rows, and those within the overlap.
 SELECT behavpred.capture_changes('shop', 'time', '1 hour');
 INSERT INTO events SELECT 700, 'o' || k, now() + interval '1 second' FROM generate_series(1, 5) k;
@@ -94,5 +104,48 @@ INSERT INTO events SELECT 2, 'o' || k, now() FROM generate_series(1, 5) k;
 CALL behavpred.run_refresh('shop');
 SELECT user_id, degree FROM shop_user_embedding;
 SELECT behavpred.drop_graph('shop');
+
+-- Features: they make a vector with the interactions, and without any.
+CREATE TABLE clicks (user_id int, object_id int);
+INSERT INTO clicks SELECT u, u % 4 * 10 + (u * 7 + k * k * 3) % 10 FROM generate_series(1, 400) u, generate_series(1, 6) k;
+CREATE TABLE people (user_id int PRIMARY KEY, age int, plan text, taste real[], member boolean);
+INSERT INTO people SELECT u, CASE WHEN u % 50 > 0 THEN 20 + u % 4 * 10 + u % 3 END, 'plan ' || u % 4, ARRAY[u % 4, u % 2], u % 2 = 0
+FROM generate_series(1, 400) u;
+SELECT users_found FROM behavpred.create_graph('people', 'clicks', users => 'people');
+SELECT epochs_run FROM behavpred.train_graph('people', dimension => 16, epochs => 20, patience => 0, seed => 3);
+SELECT user_features, cardinality(user_scales) AS scales FROM behavpred.trained_network WHERE graph = 'people';
+CREATE FUNCTION group_of(v real[]) RETURNS int LANGUAGE sql AS $$
+  SELECT object_id / 10 FROM people_object_embedding ORDER BY behavpred.dot(v, embedding) DESC LIMIT 1
+$$;
+-- a user of the training comes near his own vector; by features alone the group is found
+CREATE TABLE folded AS SELECT user_id, embedding, state FROM people_user_embedding;
+SELECT users_refreshed, users_added FROM behavpred.refresh('people', users => ARRAY(SELECT u::text FROM generate_series(1, 400) u));
+SELECT avg(behavpred.cosine(f.embedding[1:16], u.embedding[1:16])) > 0.95 AS near FROM folded f JOIN people_user_embedding u USING (user_id);
+SELECT count(*) FILTER (WHERE g = group_of(behavpred.embed('people', '{}'::int[], features => f))) AS found, count(*) AS of
+FROM generate_series(0, 3) g, jsonb_build_object('age', 20 + g * 10, 'plan', 'plan ' || g, 'taste', ARRAY[g, g % 2], 'member', g % 2 = 0) f;
+SELECT behavpred.embed('people', ARRAY[11, 12], features => '{"plan": "plan 1"}') <> behavpred.embed('people', ARRAY[11, 12]) AS features_count,
+       behavpred.embed('people', '{}'::int[], features => '{}') IS NOT NULL AS all_missing,
+       behavpred.embed('people', '{}'::int[], features => '{"plan": "never seen"}') IS NOT NULL AS unknown_category,
+       behavpred.embed('people', '{}'::int[]) IS NULL AS nothing_said;
+-- new users with features: without a click, with one; who has neither a click nor a row goes
+INSERT INTO people SELECT u, 20 + u % 4 * 10, 'plan ' || u % 4, ARRAY[u % 4, u % 2], u % 2 = 0 FROM generate_series(500, 507) u;
+INSERT INTO clicks VALUES (504, 1), (505, 11), (506, 21), (507, 31), (600, 1);
+DELETE FROM clicks WHERE user_id IN (1, 2);
+DELETE FROM people WHERE user_id = 1;
+SELECT users_refreshed, users_added, users_removed, left_out FROM behavpred.refresh('people', users => '{1,2,500,501,502,503,504,505,506,507,600,700}');
+SELECT count(*) FILTER (WHERE group_of(embedding) = user_id % 4) AS found, count(*) AS of FROM people_user_embedding WHERE user_id BETWEEN 500 AND 507;
+SELECT degree, group_of(embedding) = 2 AS by_features FROM people_user_embedding WHERE user_id = 2;
+-- whoever was folded in has a state: objects are computed from it
+SELECT objects_refreshed FROM behavpred.refresh('people', objects => '{1,11}');
+SELECT behavpred.embed('people', '{}'::int[], features => '{"agee": 1}');
+SELECT behavpred.embed('people', '{}'::int[], features => '{"age": "old"}');
+SELECT behavpred.embed('people', '{}'::int[], features => '[1]');
+SELECT behavpred.embed('people', '{}'::int[], features => '{"taste": [1, 2, 3]}');
+SELECT behavpred.embed('people', ARRAY[500], features => '{"age": 30}', as_object => true);
+-- without the network of the last training stored vectors have to do, and features say nothing
+SELECT epochs_run FROM behavpred.train_graph('people', dimension => 16, epochs => 2, seed => 3, options => '{"keep_network": false}');
+SELECT behavpred.embed('people', '{}'::int[], features => '{"age": 30}');
+SELECT users_refreshed, users_removed FROM behavpred.refresh('people', users => '{3,500}');
+SELECT behavpred.drop_graph('people');
 
 DROP SCHEMA refresh CASCADE;
