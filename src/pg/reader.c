@@ -64,11 +64,14 @@ push_reading_snapshot(void)
 	UpdateActiveSnapshotCommandId();
 }
 
-/* The parameters of a query as the executor takes them. */
+/*
+ * The parameters of a query as the executor takes them: NULL when there are none, as SPI itself
+ * does it.  An empty list ends the backend under Citus, which copies it and gets NULL.
+ */
 static ParamListInfo
 make_parameters(int n, Oid *types, Datum *values, const char *nulls)
 {
-	ParamListInfo parameters = makeParamList(n);
+	ParamListInfo parameters = n > 0 ? makeParamList(n) : NULL;
 
 	for (int i = 0; i < n; i++)
 	{
@@ -82,7 +85,7 @@ make_parameters(int n, Oid *types, Datum *values, const char *nulls)
 
 /* Plan the query, parallel plans allowed, and send its rows to the receiver. */
 static uint64
-run_query(const char *query, Oid *types, ParamListInfo parameters, RowReceiver *receiver)
+run_query(const char *query, int n_arguments, Oid *types, ParamListInfo parameters, RowReceiver *receiver)
 {
 	SPIPlanPtr	plan;
 	SPIExecuteOptions options = {
@@ -93,7 +96,7 @@ run_query(const char *query, Oid *types, ParamListInfo parameters, RowReceiver *
 	};
 	int			result;
 
-	plan = SPI_prepare_cursor(query, parameters->numParams, types, CURSOR_OPT_PARALLEL_OK);
+	plan = SPI_prepare_cursor(query, n_arguments, types, CURSOR_OPT_PARALLEL_OK);
 	if (plan == NULL)
 		elog(ERROR, "could not prepare a query: %s", SPI_result_code_string(SPI_result));
 	result = SPI_execute_plan_extended(plan, &options);
@@ -125,7 +128,7 @@ read_rows(const char *query, int n_arguments, Oid *types, Datum *values, const c
 	receiver.row_context = AllocSetContextCreate(CurrentMemoryContext, "behavpred row",
 												 ALLOCSET_DEFAULT_SIZES);
 	push_reading_snapshot();
-	rows = run_query(query, types, make_parameters(n_arguments, types, values, nulls), &receiver);
+	rows = run_query(query, n_arguments, types, make_parameters(n_arguments, types, values, nulls), &receiver);
 	PopActiveSnapshot();
 	if (SPI_finish() != SPI_OK_FINISH)
 		elog(ERROR, "could not finish SPI");
