@@ -10,6 +10,19 @@ GRANT USAGE ON SCHEMA behavpred_internal TO PUBLIC;
 
 COMMENT ON SEQUENCE training_run_run_id_seq IS 'Numbers of runs';
 
+-- An integer is not a text to SQL, but most keys are integers.
+CREATE FUNCTION create_target(
+  target text, graph text, object anyelement, objects text[] DEFAULT NULL,
+  seeds regclass DEFAULT NULL, candidates regclass DEFAULT NULL,
+  negatives regclass DEFAULT NULL, horizon interval DEFAULT NULL)
+RETURNS void LANGUAGE sql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT behavpred.create_target(target, graph, object::text, objects, seeds, candidates, negatives, horizon) $$;
+
+COMMENT ON FUNCTION create_target(text, text, anyelement, text[], regclass, regclass, regclass, interval) IS 'The same, the object''s key in its own type';
+
+REVOKE EXECUTE ON FUNCTION create_target(text, text, anyelement, text[], regclass, regclass, regclass, interval) FROM PUBLIC;
+
 ALTER FUNCTION model_in(cstring) SET SCHEMA behavpred_internal;
 ALTER FUNCTION model_out(model) SET SCHEMA behavpred_internal;
 ALTER FUNCTION model_recv(internal) SET SCHEMA behavpred_internal;
@@ -1689,12 +1702,14 @@ checks (name, problems, detail, hint) AS (
   WHERE e.name IS NOT NULL AND behavpred_internal.relation_named(e.name) IS NULL AND behavpred_internal.sees_rows_of(g.owner)
   UNION ALL
   SELECT 'missing owners', count(DISTINCT g.owner), pg_catalog.string_agg(DISTINCT g.owner::text, ', '),
-         'SELECT behavpred.reassign_owner(''old_role'', ''new_role'');'
+         pg_catalog.format('SELECT behavpred.reassign_owner(%L, ''new_role'');', min(g.owner::text))
   FROM registered_graph g
   WHERE behavpred_internal.sees_rows_of(g.owner) AND NOT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = g.owner)
   UNION ALL
   SELECT 'missing grantees', count(DISTINCT p.grantee), pg_catalog.string_agg(DISTINCT p.grantee::text, ', '),
-         'SELECT behavpred.revoke_on(...);'
+         (pg_catalog.array_agg(pg_catalog.format('SELECT behavpred.revoke_on(%L, %L, %L, %L);',
+            CASE WHEN p.target IS NULL THEN 'graph' ELSE 'target' END, coalesce(p.target, p.graph), p.privilege, p.grantee)
+            ORDER BY p.grantee, p.graph, p.target))[1]
   FROM granted_privilege p
   WHERE behavpred_internal.sees_rows_of(p.owner) AND p.grantee <> 'public'
     AND NOT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = p.grantee)
@@ -3772,6 +3787,13 @@ BEGIN
     g.user_column, g.object_column, behavpred_internal.relation_named(g.interactions), g.time_column, cut,
     behavpred_internal.capture_filter(g, behavpred_internal.relation_named(g.interactions), 'i'),
     CASE WHEN $2 IS NOT NULL THEN format(' AND i.%I < %L::timestamptz + %L::interval', g.time_column, cut, $2) ELSE '' END);
+  GET DIAGNOSTICS pairs = ROW_COUNT;
+  IF pairs = 0 THEN
+    RAISE EXCEPTION USING errcode = 'no_data_found',
+      message = format('graph "%s" has no interaction after its cut', $1),
+      detail = format('No row of %s has "%s" from %s on%s.', g.interactions, g.time_column, cut, ', within ' || $2),
+      hint = format('SELECT max(%I) FROM %s;', g.time_column, g.interactions);
+  END IF;
   SELECT e.* INTO users, pairs, pairs_left_out, recall, recall_error, ndcg, ndcg_error, precision_at_k, hit_rate, popularity_recall, popularity_ndcg, seconds
   FROM behavpred.evaluate_graph($1, 'pg_temp.behavpred_after_the_cut', $3, $4) e;
   DROP TABLE pg_temp.behavpred_after_the_cut;

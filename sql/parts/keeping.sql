@@ -444,12 +444,14 @@ checks (name, problems, detail, hint) AS (
   WHERE e.name IS NOT NULL AND behavpred_internal.relation_named(e.name) IS NULL AND behavpred_internal.sees_rows_of(g.owner)
   UNION ALL
   SELECT 'missing owners', count(DISTINCT g.owner), pg_catalog.string_agg(DISTINCT g.owner::text, ', '),
-         'SELECT behavpred.reassign_owner(''old_role'', ''new_role'');'
+         pg_catalog.format('SELECT behavpred.reassign_owner(%L, ''new_role'');', min(g.owner::text))
   FROM registered_graph g
   WHERE behavpred_internal.sees_rows_of(g.owner) AND NOT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = g.owner)
   UNION ALL
   SELECT 'missing grantees', count(DISTINCT p.grantee), pg_catalog.string_agg(DISTINCT p.grantee::text, ', '),
-         'SELECT behavpred.revoke_on(...);'
+         (pg_catalog.array_agg(pg_catalog.format('SELECT behavpred.revoke_on(%L, %L, %L, %L);',
+            CASE WHEN p.target IS NULL THEN 'graph' ELSE 'target' END, coalesce(p.target, p.graph), p.privilege, p.grantee)
+            ORDER BY p.grantee, p.graph, p.target))[1]
   FROM granted_privilege p
   WHERE behavpred_internal.sees_rows_of(p.owner) AND p.grantee <> 'public'
     AND NOT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = p.grantee)

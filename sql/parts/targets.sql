@@ -11,6 +11,19 @@ RETURNS void AS 'MODULE_PATHNAME', 'behavpred_create_target' LANGUAGE C VOLATILE
 COMMENT ON FUNCTION create_target(text, text, text, text[], regclass, regclass, regclass, interval) IS
   'Registers a target: one behaviour (that of the graph) to predict for an object, a set of objects, or users like those of a seeds relation. candidates: users to choose from (default: all of the graph); negatives: users known not to do it (default: sampled); horizon: only interactions of that last stretch of time make a user positive';
 
+-- An integer is not a text to SQL, but most keys are integers.
+CREATE FUNCTION create_target(
+  target text, graph text, object anyelement, objects text[] DEFAULT NULL,
+  seeds regclass DEFAULT NULL, candidates regclass DEFAULT NULL,
+  negatives regclass DEFAULT NULL, horizon interval DEFAULT NULL)
+RETURNS void LANGUAGE sql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT behavpred.create_target(target, graph, object::text, objects, seeds, candidates, negatives, horizon) $$;
+
+COMMENT ON FUNCTION create_target(text, text, anyelement, text[], regclass, regclass, regclass, interval) IS 'The same, the object''s key in its own type';
+
+REVOKE EXECUTE ON FUNCTION create_target(text, text, anyelement, text[], regclass, regclass, regclass, interval) FROM PUBLIC;
+
 CREATE FUNCTION train_target(
   target text, model text DEFAULT 'logistic', hidden int[] DEFAULT NULL,
   soft_weight float8 DEFAULT 0.5, seed_weights text DEFAULT 'isolation_forest',

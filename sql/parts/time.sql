@@ -89,6 +89,13 @@ BEGIN
     g.user_column, g.object_column, behavpred_internal.relation_named(g.interactions), g.time_column, cut,
     behavpred_internal.capture_filter(g, behavpred_internal.relation_named(g.interactions), 'i'),
     CASE WHEN $2 IS NOT NULL THEN format(' AND i.%I < %L::timestamptz + %L::interval', g.time_column, cut, $2) ELSE '' END);
+  GET DIAGNOSTICS pairs = ROW_COUNT;
+  IF pairs = 0 THEN
+    RAISE EXCEPTION USING errcode = 'no_data_found',
+      message = format('graph "%s" has no interaction after its cut', $1),
+      detail = format('No row of %s has "%s" from %s on%s.', g.interactions, g.time_column, cut, ', within ' || $2),
+      hint = format('SELECT max(%I) FROM %s;', g.time_column, g.interactions);
+  END IF;
   SELECT e.* INTO users, pairs, pairs_left_out, recall, recall_error, ndcg, ndcg_error, precision_at_k, hit_rate, popularity_recall, popularity_ndcg, seconds
   FROM behavpred.evaluate_graph($1, 'pg_temp.behavpred_after_the_cut', $3, $4) e;
   DROP TABLE pg_temp.behavpred_after_the_cut;

@@ -21,27 +21,31 @@ typedef enum RoutingRule
 {
 	ROUTING_OWN_CENTRE,			/* claim 5: all subspaces of the neighbour against the same centre */
 	ROUTING_EACH_CENTRE,		/* DisenGCN: each subspace against its own centre */
-	ROUTING_OFF					/* plain propagation, no subspaces */
+	ROUTING_OFF,				/* plain propagation, no subspaces */
+	ROUTING_RULES				/* how many there are */
 } RoutingRule;
 
 typedef enum AttentionRule
 {
 	ATTENTION_SYMMETRIC,		/* 1 / sqrt(degree * degree), nothing to learn */
 	ATTENTION_ADDITIVE,			/* GeniePath: nu . tanh(W_s h_v + W_d h_u), softmax over neighbours */
-	ATTENTION_OFF				/* 1 / degree: first weights alone, averaged */
+	ATTENTION_OFF,				/* 1 / degree: first weights alone, averaged */
+	ATTENTION_RULES				/* how many there are */
 } AttentionRule;
 
 typedef enum MappingRule
 {
 	MAPPING_AUTOMATIC,			/* linear with features, else identity */
 	MAPPING_IDENTITY,			/* a subspace is a slice of the vector */
-	MAPPING_LINEAR				/* leaky ReLU of a matrix for each subspace and layer */
+	MAPPING_LINEAR,				/* leaky ReLU of a matrix for each subspace and layer */
+	MAPPING_RULES				/* how many there are */
 } MappingRule;
 
 typedef enum LossRule
 {
 	LOSS_SOFTMAX,				/* sampled softmax, negatives shared by a chunk of positives */
-	LOSS_LOGISTIC				/* logistic loss on the same positives and negatives */
+	LOSS_LOGISTIC,				/* logistic loss on the same positives and negatives */
+	LOSS_RULES					/* how many there are */
 } LossRule;
 
 typedef struct EncoderOptions

@@ -11,7 +11,7 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/regproc.h"
+#include "utils/varlena.h"
 
 #include "pg/audience_selection.h"
 #include "pg/keys.h"
@@ -57,15 +57,30 @@ behavpred_audience(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* "schema.name", taken apart as SQL does, and the schema to create it in. */
+/* "name" or "schema.name", taken apart as SQL does. */
+static List *
+destination_names(const char *destination)
+{
+	List	   *parts;
+	List	   *names = NIL;
+	ListCell   *cell;
+
+	if (!SplitIdentifierString(pstrdup(destination), '.', &parts) || parts == NIL || list_length(parts) > 3)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_NAME),
+				 errmsg("\"%s\" is not a name for a table", destination),
+				 errdetail("It is a name, or schema.name, as in SQL: what has other letters than small ones stands in double quotes."),
+				 errhint("Choose a name such as 'campaign_users' or '\"Campaign users\"'.")));
+	foreach(cell, parts)
+		names = lappend(names, makeString(lfirst(cell)));
+	return names;
+}
+
+/* The schema to create it in, and the name there. */
 static Oid
 creation_schema(const char *destination, char **name)
 {
-	List	   *names = stringToQualifiedNameList(destination
-#if PG_VERSION_NUM >= 160000
-												  ,NULL
-#endif
-		);
+	List	   *names = destination_names(destination);
 
 	if (list_length(names) == 1 && fetch_search_path(false) == NIL)
 		ereport(ERROR,

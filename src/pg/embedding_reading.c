@@ -157,6 +157,8 @@ embeddings_read(Arena *arena, const GraphDefinition *definition, bool of_objects
 				(errcode(ERRCODE_NO_DATA_FOUND),
 				 errmsg("%s has no embedding that is asked for",
 						of_objects ? definition->object_embeddings : definition->user_embeddings),
-				 errhint("SELECT * FROM behavpred.train_graph(%s);", quote_literal_cstr(definition->name))));
+				 errdetail("It holds the %s that took part in the last training.", of_objects ? "objects" : "users"),
+				 errhint("A training gives new ones their vectors: SELECT * FROM behavpred.train_graph(%s);",
+						 quote_literal_cstr(definition->name))));
 	return stored;
 }

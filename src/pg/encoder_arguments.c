@@ -27,6 +27,12 @@ static const char *const attention_words[] = {"symmetric", "additive", "off", NU
 static const char *const mapping_words[] = {"automatic", "identity", "linear", NULL};
 static const char *const loss_words[] = {"softmax", "logistic", NULL};
 
+/* A word for each rule, in the order of encoder.h. */
+StaticAssertDecl(lengthof(routing_words) == ROUTING_RULES + 1, "routing_words");
+StaticAssertDecl(lengthof(attention_words) == ATTENTION_RULES + 1, "attention_words");
+StaticAssertDecl(lengthof(mapping_words) == MAPPING_RULES + 1, "mapping_words");
+StaticAssertDecl(lengthof(loss_words) == LOSS_RULES + 1, "loss_words");
+
 #define INT_OPTION(field) {#field, OPTION_INT, &options->field, INT_MIN, INT_MAX, NULL}
 #define FLOAT_OPTION(field) {#field, OPTION_FLOAT, &options->field, -FLT_MAX, FLT_MAX, NULL}
 #define BOOL_OPTION(field) {#field, OPTION_BOOL, &options->field, 0, 0, NULL}

@@ -65,7 +65,7 @@ weights_argument(FunctionCallInfo fcinfo, int n, char **names)
 		options[i] = (Option) {names[i], OPTION_FLOAT, &weights[i], SMALLEST_WEIGHT, LARGEST_WEIGHT, NULL};
 	}
 	if (!PG_ARGISNULL(ARG_WEIGHTS))
-		options_read(PG_GETARG_JSONB_P(ARG_WEIGHTS), options);
+		options_read_as(PG_GETARG_JSONB_P(ARG_WEIGHTS), "weights", "behavior", options);
 	return weights;
 }
 

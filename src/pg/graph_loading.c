@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include <float.h>
 #include <math.h>
 
 #include "lib/stringinfo.h"
@@ -67,7 +68,7 @@ checked_weight(Loading *loading, const Key *user, const Key *object, Datum value
 						null ? "NULL" : float8out_internal(weight)),
 				 errdetail("It stands at user %s and object %s.", key_to_text(loading->user_type, user),
 						   key_to_text(loading->object_type, object)),
-				 errhint("Weights must be finite and not negative. Read them through a view that repairs them.")));
+				 errhint("Weights must be from 0 to %.7g. Read them through a view that repairs them.", (double) FLT_MAX)));
 	loading->any_weight |= weight > 0;
 	return (float) weight;
 }
@@ -217,6 +218,23 @@ describe_filters(const GraphDefinition *definition)
 	return text.data;
 }
 
+/* What shows why no row got through the filters. */
+static char *
+filter_question(const GraphDefinition *definition)
+{
+	const char *column = definition->value_column;
+
+	if (definition->behavior_column != NULL)
+		return psprintf("SELECT %s, count(*) FROM %s GROUP BY 1;", quote_identifier(definition->behavior_column),
+						definition->interactions);
+	if (column == NULL && (definition->since != NULL || definition->has_until))
+		column = definition->time_column;
+	if (column != NULL)
+		return psprintf("SELECT min(%s), max(%s) FROM %s;", quote_identifier(column), quote_identifier(column),
+						definition->interactions);
+	return psprintf("SELECT * FROM %s LIMIT 10;", definition->interactions);
+}
+
 /* Refuse a graph without edges. */
 static void
 check_interactions(const Loading *loading)
@@ -231,8 +249,7 @@ check_interactions(const Loading *loading)
 				 errdetail("%s gave %s%s, %s of them with a NULL key.", definition->interactions,
 						   format_counted(loaded->rows_read, "row"), describe_filters(definition),
 						   format_count(loaded->null_keys)),
-				 errhint("Check the table and the filters: SELECT * FROM %s LIMIT 10;",
-						 definition->interactions)));
+				 errhint("See what there is: %s", filter_question(definition))));
 	if (definition->weight_column != NULL && !loading->any_weight)
 		ereport(ERROR,
 				(errcode(ERRCODE_NO_DATA_FOUND),
@@ -251,7 +268,7 @@ check_nodes(const Loading *loading, const Dictionary *keys, const char *kind)
 				(errcode(ERRCODE_NO_DATA_FOUND),
 				 errmsg("graph \"%s\" has %s, at least %d are needed", loading->definition->name,
 						format_counted(keys->count, kind), LEAST_NODES),
-				 errdetail("%s were read.", format_counted(loading->loaded->rows_read, "interaction")),
+				 errdetail("Interactions read: %s.", format_count(loading->loaded->rows_read)),
 				 errhint("Widen the filters, or check that %s_column names the right column.", kind)));
 }
 
@@ -331,8 +348,8 @@ check_predicted(const Loading *loading)
 		ereport(ERROR,
 				(errcode(ERRCODE_NO_DATA_FOUND),
 				 errmsg("graph \"%s\" has no interaction of a behavior to be predicted", definition->name),
-				 errdetail("%s were read, all of other behaviors.",
-						   format_counted(loading->loaded->rows_read, "interaction")),
+				 errdetail("Interactions read: %s, all of other behaviors.",
+						   format_count(loading->loaded->rows_read)),
 				 errhint("Name another: SELECT behavpred.set_behaviors(%s, predict => '{...}');",
 						 quote_literal_cstr(definition->name))));
 }

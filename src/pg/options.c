@@ -1,6 +1,6 @@
 /*
  * options.c
- *		The `options jsonb` argument, and the help for a mistyped word.
+ *		Arguments that are JSON objects, and the help for a mistyped word.
  */
 #include "postgres.h"
 
@@ -71,10 +71,19 @@ options_choice(const char *what, const char *word, const char *const *choices)
 			 errhint("%s", options_hint(word, choices))));
 }
 
+/* What is being read: the argument, and what its members are called. */
+typedef struct JsonArgument
+{
+	const char *name;
+	const char *noun;
+	const Option *options;
+} JsonArgument;
+
 /* The option of this name. */
 static const Option *
-find_option(const char *name, const Option *options)
+find_option(const JsonArgument *argument, const char *name)
 {
+	const Option *options = argument->options;
 	int			n = 0;
 	const char **names;
 
@@ -83,60 +92,60 @@ find_option(const char *name, const Option *options)
 	names = palloc0((n + 1) * sizeof(char *));
 	for (int i = 0; i < n; i++)
 		names[i] = options[i].name;
-	return &options[options_choice("option", name, names)];
+	return &options[options_choice(argument->noun, name, names)];
 }
 
 /* Complain that a value is not what the option takes. */
 static void
-wrong_type(const Option *option, const char *expected)
+wrong_type(const JsonArgument *argument, const Option *option, const char *expected)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("option \"%s\" must be %s", option->name, expected),
-			 errhint("Write it as in: options => '{\"%s\": ...}'.", option->name)));
+			 errmsg("%s \"%s\" must be %s", argument->noun, option->name, expected),
+			 errhint("Write it as in: %s => '{\"%s\": ...}'.", argument->name, option->name)));
 }
 
 /* A number in the option's range, whole when it has to be. */
 static double
-number_in_range(const Option *option, const JsonbValue *value)
+number_in_range(const JsonArgument *argument, const Option *option, const JsonbValue *value)
 {
 	double		number;
 
 	if (value->type != jbvNumeric)
-		wrong_type(option, "a number");
+		wrong_type(argument, option, "a number");
 	number = DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow,
 												NumericGetDatum(value->val.numeric)));
 	if (option->type == OPTION_INT && number != floor(number))
-		wrong_type(option, "a whole number");
+		wrong_type(argument, option, "a whole number");
 	if (!(number >= option->minimum && number <= option->maximum))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("option \"%s\" is out of range: %.10g", option->name, number),
+				 errmsg("%s \"%s\" is out of range: %.10g", argument->noun, option->name, number),
 				 errdetail("The range is %.10g to %.10g.", option->minimum, option->maximum),
-				 errhint("Give a value in this range, or leave the option out for its default.")));
+				 errhint("Give a value in this range, or leave the %s out for its default.", argument->noun)));
 	return number;
 }
 
 /* Keep the value of one option. */
 static void
-store_option(const Option *option, const JsonbValue *value)
+store_option(const JsonArgument *argument, const Option *option, const JsonbValue *value)
 {
 	switch (option->type)
 	{
 		case OPTION_INT:
-			*(int *) option->value = (int) number_in_range(option, value);
+			*(int *) option->value = (int) number_in_range(argument, option, value);
 			break;
 		case OPTION_FLOAT:
-			*(float *) option->value = (float) number_in_range(option, value);
+			*(float *) option->value = (float) number_in_range(argument, option, value);
 			break;
 		case OPTION_BOOL:
 			if (value->type != jbvBool)
-				wrong_type(option, "true or false");
+				wrong_type(argument, option, "true or false");
 			*(bool *) option->value = value->val.boolean;
 			break;
 		case OPTION_CHOICE:
 			if (value->type != jbvString)
-				wrong_type(option, "a word");
+				wrong_type(argument, option, "a word");
 			*(int *) option->value = options_choice(option->name,
 													pnstrdup(value->val.string.val, value->val.string.len),
 													option->choices);
@@ -144,10 +153,11 @@ store_option(const Option *option, const JsonbValue *value)
 	}
 }
 
-/* Read the members of `json` into the options they name. */
+/* See options.h. */
 void
-options_read(Jsonb *json, const Option *options)
+options_read_as(Jsonb *json, const char *name, const char *noun, const Option *options)
 {
+	JsonArgument argument = {.name = name, .noun = noun, .options = options};
 	JsonbIterator *iterator;
 	JsonbIteratorToken token;
 	JsonbValue	value;
@@ -158,15 +168,22 @@ options_read(Jsonb *json, const Option *options)
 	if (!JB_ROOT_IS_OBJECT(json))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("options must be a JSON object"),
-				 errhint("Write them as in: options => '{\"%s\": ...}'.", options[0].name)));
+				 errmsg("%s must be a JSON object", name),
+				 errhint("Write them as in: %s => '{\"%s\": ...}'.", name, options[0].name)));
 
 	iterator = JsonbIteratorInit(&json->root);
 	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
 	{
 		if (token == WJB_KEY)
-			option = find_option(pnstrdup(value.val.string.val, value.val.string.len), options);
+			option = find_option(&argument, pnstrdup(value.val.string.val, value.val.string.len));
 		else if (token == WJB_VALUE)
-			store_option(option, &value);
+			store_option(&argument, option, &value);
 	}
+}
+
+/* See options.h. */
+void
+options_read(Jsonb *json, const Option *options)
+{
+	options_read_as(json, "options", "option", options);
 }

@@ -1,6 +1,6 @@
 /*
  * options.h
- *		The `options jsonb` argument: typed access, unknown keys refused.
+ *		Arguments that are JSON objects: typed access, unknown keys refused.
  */
 #ifndef BEHAVPRED_OPTIONS_H
 #define BEHAVPRED_OPTIONS_H
@@ -33,6 +33,9 @@ typedef struct Option
  * mean "y"?, or the list); wrong type; out of range (detail with the range).
  */
 extern void options_read(Jsonb *json, const Option *options);
+
+/* The same for an argument of another name, whose members have another noun in messages. */
+extern void options_read_as(Jsonb *json, const char *name, const char *noun, const Option *options);
 
 /* The nearest of `names` (NULL-terminated) to `word` when it is near enough, else NULL. */
 extern const char *options_nearest(const char *word, const char *const *names);

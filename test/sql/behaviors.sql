@@ -27,6 +27,8 @@ SELECT behavpred.set_behaviors('nothing');
 SELECT behavpred.set_behaviors('plain', predict => '{purchase}');
 SELECT behavpred.set_behaviors('shop', '{"veiw": 1}');
 SELECT behavpred.set_behaviors('shop', '{"view": 0}');
+SELECT behavpred.set_behaviors('shop', '{"view": "much"}');
+SELECT behavpred.set_behaviors('shop', '["view"]');
 SELECT behavpred.set_behaviors('shop', predict => '{purchases}');
 SELECT behavpred.set_behaviors('shop', predict => '{}');
 SELECT behavpred.set_behaviors('shop', predict => '{NULL}');

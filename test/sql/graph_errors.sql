@@ -182,6 +182,9 @@ SELECT epochs_run FROM behavpred.train_graph('shop', dimension => 4, epochs => 0
 
 -- Evaluation.
 SELECT * FROM behavpred.evaluate_graph('shop', 'events');
+CREATE VIEW strangers AS SELECT user_id + 1000000 AS user_id, object_id FROM events;
+SELECT * FROM behavpred.evaluate_graph('shop', 'strangers');
+DROP VIEW strangers;
 SELECT * FROM behavpred.evaluate_graph('shop', 'events', k => 0);
 SELECT * FROM behavpred.evaluate_graph('shop', 'events', k => NULL);
 SELECT * FROM behavpred.evaluate_graph('shop', NULL);

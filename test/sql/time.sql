@@ -24,6 +24,7 @@ SELECT epochs_run FROM behavpred.train_graph('past', dimension => 8, factors => 
 CREATE FUNCTION digest() RETURNS text LANGUAGE sql AS $$ SELECT md5(string_agg(embedding::text, '' ORDER BY user_id)) FROM time.time_user_embedding $$;
 SELECT digest() = (SELECT md5(string_agg(embedding::text, '' ORDER BY user_id)) FROM past_user_embedding) AS blind;
 SELECT users > 100 AS users, recall BETWEEN 0.2 AND 1 AS found FROM behavpred.evaluate_graph_after('time');
+SELECT behavpred.evaluate_graph_after('time', horizon => '0 days');
 SELECT a.pairs > b.pairs AS shorter FROM behavpred.evaluate_graph_after('time') a, behavpred.evaluate_graph_after('time', horizon => '5 days') b;
 
 -- Vectors that have seen the future predict nothing of it.

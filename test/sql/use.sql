@@ -245,6 +245,8 @@ SELECT behavpred.audience_into('use_target', 'pg_temp.passing', 5);
 SELECT relpersistence FROM pg_class WHERE oid = 'pg_temp.passing'::regclass;
 SELECT behavpred.audience_into('use_target', 'x; DROP TABLE campaign', 5);
 SELECT behavpred.audience_into('use_target', 'no_such_schema.campaign', 5);
+SELECT behavpred.audience_into('use_target', 'my list', 5);
+SELECT behavpred.audience_into('use_target', '', 5);
 SELECT behavpred.audience_into('use_target', NULL, 5);
 SELECT behavpred.audience_into('use_target', 'late', fraction => 2);
 SET search_path = no_such_schema;

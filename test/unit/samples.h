@@ -8,9 +8,13 @@
 
 #include "support.h"
 
+#include "core/encoder.h"
 #include "core/features.h"
 #include "core/graph.h"
 #include "core/random.h"
+
+/* Rules of routing times rules of attention: what a sweep over all of them counts by. */
+#define RULE_PAIRS (ROUTING_RULES * ATTENTION_RULES)
 
 /* Uniform in -1 .. 1. */
 static inline float

@@ -51,12 +51,12 @@ same_bytes_with_any_number_of_threads(void **state)
 	scene.options.batch_size = 5000;
 	scene.options.epochs = 1;
 	scene.options.negatives = 20;
-	for (int i = 0; i < 3 * 3 * 2 * 2; i += sweep_stride())
+	for (int i = 0; i < RULE_PAIRS * 2 * 2; i += sweep_stride())
 	{
-		scene.options.routing = i % 3;
-		scene.options.attention = i / 3 % 3;
-		scene.options.loss = i / 9 % 2;
-		scene.portable = i / 18;
+		scene.options.routing = i % ROUTING_RULES;
+		scene.options.attention = i / ROUTING_RULES % ATTENTION_RULES;
+		scene.options.loss = i / RULE_PAIRS % 2;
+		scene.portable = i / RULE_PAIRS / 2;
 		scene.options.mapping = i % 2 ? MAPPING_LINEAR : MAPPING_IDENTITY;
 		scene.options.full_gradient = i / 2 % 2;
 		scene.options.layer_mean = i / 4 % 2;
@@ -310,14 +310,13 @@ every_variant_learns_the_blocks(void **state)
 	(void) state;
 	open_block_scene(&scene);
 	popularity = popularity_recall(&scene);
-	for (int i = 0; i < 10; i += sweep_stride())
+	for (int i = 0; i <= RULE_PAIRS; i += sweep_stride())
 	{
 		Run			run;
 
-		scene.options.routing = i % 3;
-		scene.options.attention = i / 3;
-		scene.options.attention = i == 9 ? ATTENTION_SYMMETRIC : i / 3;
-		scene.options.loss = i == 9 ? LOSS_LOGISTIC : LOSS_SOFTMAX;
+		scene.options.routing = i % ROUTING_RULES;
+		scene.options.attention = i / ROUTING_RULES % ATTENTION_RULES;
+		scene.options.loss = i == RULE_PAIRS ? LOSS_LOGISTIC : LOSS_SOFTMAX;
 		scene.options.spectral_start = i % 2;
 		train(&run, &scene, 2, NULL, NULL);
 		assert_vectors_are_sound(&scene, &run);

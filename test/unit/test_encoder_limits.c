@@ -14,12 +14,12 @@
 static void
 assert_every_rule_is_sound(Scene *scene)
 {
-	for (int i = 0; i < 3 * 3 * 2 * 2; i += sweep_stride())
+	for (int i = 0; i < RULE_PAIRS * 2 * 2; i += sweep_stride())
 	{
 		Run			run;
 
-		scene->options.routing = i % 3;
-		scene->options.attention = i / 3 % 3;
+		scene->options.routing = i % ROUTING_RULES;
+		scene->options.attention = i / ROUTING_RULES % ATTENTION_RULES;
 		scene->options.mapping = i / 9 % 2 ? MAPPING_LINEAR : MAPPING_IDENTITY;
 		scene->options.loss = i / 18;
 		scene->options.full_gradient = i % 2;
@@ -333,16 +333,16 @@ wild_options_never_give_a_nan(void **state)
 	int			failed = 0;
 
 	(void) state;
-	for (int i = 0; i < 3 * 3 * 2 * 2; i += sweep_stride())
+	for (int i = 0; i < RULE_PAIRS * 2 * 2; i += sweep_stride())
 	{
 		Scene		scene;
 		Run			run;
 
 		open_scene(&scene, 60, 25, 400, i & 1);
-		scene.options.routing = i % 3;
-		scene.options.attention = i / 3 % 3;
-		scene.options.loss = i / 9 % 2;
-		scene.options.mapping = i / 18 ? MAPPING_LINEAR : MAPPING_IDENTITY;
+		scene.options.routing = i % ROUTING_RULES;
+		scene.options.attention = i / ROUTING_RULES % ATTENTION_RULES;
+		scene.options.loss = i / RULE_PAIRS % 2;
+		scene.options.mapping = i / RULE_PAIRS / 2 ? MAPPING_LINEAR : MAPPING_IDENTITY;
 		scene.options.full_gradient = true;
 		scene.options.epochs = 20;
 		scene.options.learning_rate = 10;

@@ -65,8 +65,8 @@ memory_is_as_estimated(void **state)
 		scene.options.dimension = (int) (16 + 16 * (turn / 8 % 3));
 		scene.options.layers = 1 + turn / 32 % 3;
 		scene.options.routing_iterations = 1 + turn / 128 % 3;
-		scene.options.routing = turn / 512 % 3;
-		scene.options.attention = turn / 2048 % 3;
+		scene.options.routing = turn / 512 % ROUTING_RULES;
+		scene.options.attention = turn / 2048 % ATTENTION_RULES;
 		scene.options.full_gradient = turn >> 40 & 1;
 		scene.options.layer_mean = turn >> 50 & 1;
 		scene.options.keep_lengths = turn >> 51 & 1;

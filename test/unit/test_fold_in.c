@@ -205,8 +205,8 @@ static void
 test_rules(void **state)
 {
 	(void) state;
-	for (int rule = 0; rule < 3; rule++)
-		for (int attention = 0; attention < 3; attention++)
+	for (int rule = 0; rule < ROUTING_RULES; rule++)
+		for (int attention = 0; attention < ATTENTION_RULES; attention++)
 		{
 			Trained		t;
 

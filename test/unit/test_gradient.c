@@ -503,15 +503,15 @@ every_pair_of_rules(void **state)
 	Sweep		sweep = {0};
 
 	(void) state;
-	for (int i = 0; i < 3 * 3 * 2 * FEATURE_CASES * 2 * 2 * 2; i += sweep_stride())
+	for (int i = 0; i < RULE_PAIRS * 2 * FEATURE_CASES * 2 * 2 * 2; i += sweep_stride())
 	{
 		uint64_t	turn = random_bits(1, RANDOM_TEST, i);
 		Configuration configuration = {
-			.routing = i % 3, .attention = i / 3 % 3,
-			.mapping = i / 9 % 2 == 0 ? MAPPING_IDENTITY : MAPPING_LINEAR,
-			.features = i / 18 % FEATURE_CASES,
-			.layer_mean = i / 18 / FEATURE_CASES % 2,
-			.loss = i / 36 / FEATURE_CASES % 2, .weighted = i / 72 / FEATURE_CASES % 2,
+			.routing = i % ROUTING_RULES, .attention = i / ROUTING_RULES % ATTENTION_RULES,
+			.mapping = i / RULE_PAIRS % 2 == 0 ? MAPPING_IDENTITY : MAPPING_LINEAR,
+			.features = i / RULE_PAIRS / 2 % FEATURE_CASES,
+			.layer_mean = i / RULE_PAIRS / 2 / FEATURE_CASES % 2,
+			.loss = i / RULE_PAIRS / 4 / FEATURE_CASES % 2, .weighted = i / RULE_PAIRS / 8 / FEATURE_CASES % 2,
 			.rounds = 1 + turn % 3, .layers = 1 + turn / 3 % 3,
 			.shape = shapes[turn / 9 % SMALL_SHAPES], .keep_lengths = turn >> 62 & 1, .typed = turn >> 61 & 1, .portable = turn >> 63,
 		};
@@ -528,14 +528,14 @@ every_shape(void **state)
 	Sweep		sweep = {0};
 
 	(void) state;
-	for (int i = 0; i < 3 * 3 * 2 * 3 * SHAPES; i += sweep_stride())
+	for (int i = 0; i < RULE_PAIRS * 2 * 3 * SHAPES; i += sweep_stride())
 	{
 		uint64_t	turn = random_bits(2, RANDOM_TEST, i);
 		Configuration configuration = {
-			.routing = i % 3, .attention = i / 3 % 3,
-			.mapping = i / 9 % 2 == 0 ? MAPPING_IDENTITY : MAPPING_LINEAR,
-			.rounds = 1 + i / 18 % 3, .layers = 1 + turn % (i / 54 < SMALL_SHAPES ? 3 : 2),
-			.shape = shapes[i / 54],
+			.routing = i % ROUTING_RULES, .attention = i / ROUTING_RULES % ATTENTION_RULES,
+			.mapping = i / RULE_PAIRS % 2 == 0 ? MAPPING_IDENTITY : MAPPING_LINEAR,
+			.rounds = 1 + i / RULE_PAIRS / 2 % 3, .layers = 1 + turn % (i / RULE_PAIRS / 6 < SMALL_SHAPES ? 3 : 2),
+			.shape = shapes[i / RULE_PAIRS / 6],
 			.features = turn / 3 % FEATURE_CASES, .layer_mean = turn >> 60 & 1,
 			.keep_lengths = turn >> 59 & 1, .typed = turn >> 58 & 1, .loss = turn >> 61 & 1, .weighted = turn >> 62 & 1, .portable = turn >> 63,
 		};

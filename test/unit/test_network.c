@@ -111,8 +111,8 @@ hidden_edges_send_nothing(void **state)
 {
 	(void) state;
 	for (int weighted = 0; weighted < 2; weighted++)
-		for (int attention = ATTENTION_SYMMETRIC; attention <= ATTENTION_OFF; attention++)
-			for (int routing = ROUTING_OWN_CENTRE; routing <= ROUTING_OFF; routing++)
+		for (int attention = 0; attention < ATTENTION_RULES; attention++)
+			for (int routing = 0; routing < ROUTING_RULES; routing++)
 				check_hiding(routing, attention, weighted);
 }
 
@@ -121,8 +121,8 @@ static void
 all_edges_may_be_hidden(void **state)
 {
 	(void) state;
-	for (int attention = ATTENTION_SYMMETRIC; attention <= ATTENTION_OFF; attention++)
-		for (int routing = ROUTING_OWN_CENTRE; routing <= ROUTING_OFF; routing++)
+	for (int attention = 0; attention < ATTENTION_RULES; attention++)
+		for (int routing = 0; routing < ROUTING_RULES; routing++)
 		{
 			Case		c;
 
