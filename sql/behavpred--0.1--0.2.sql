@@ -2003,6 +2003,7 @@ DECLARE
   g behavpred.registered_graph;
   kind "char";
   owned boolean;
+  distributed boolean := false;
 BEGIN
   IF NOT coalesce(mode = ANY ('{none,time,statement,row}'), false) THEN
     RAISE EXCEPTION USING errcode = 'invalid_parameter_value',
@@ -2031,6 +2032,10 @@ BEGIN
       message = format('relation %s does not exist any more', g.interactions),
       hint = 'Give the relation its name back, or create the graph anew.';
   END IF;
+  IF to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL THEN
+    EXECUTE 'SELECT EXISTS (SELECT FROM pg_catalog.pg_dist_partition WHERE logicalrelid = $1)' INTO distributed
+    USING behavpred_internal.relation_named(g.interactions);
+  END IF;
   IF mode = 'time' THEN
     IF g.time_column IS NULL THEN
       RAISE EXCEPTION USING errcode = 'object_not_in_prerequisite_state',
@@ -2044,10 +2049,10 @@ BEGIN
         detail = 'It is how much later than its time a row may be committed, from 0 on.',
         hint = 'Leave it out for 5 minutes.';
     END IF;
-  ELSIF kind NOT IN ('r', 'p') THEN
+  ELSIF kind NOT IN ('r', 'p') OR distributed THEN
     RAISE EXCEPTION USING errcode = 'wrong_object_type',
-      message = format('%s is not a table', g.interactions),
-      detail = 'Triggers see the changes of tables only.',
+      message = format(CASE WHEN distributed THEN '%s is distributed over servers' ELSE '%s is not a table' END, g.interactions),
+      detail = 'Triggers see the changes of tables of this server only.',
       hint = format('By the time of interactions: SELECT behavpred.capture_changes(%L, ''time'');', graph);
   ELSIF NOT owned THEN
     RAISE EXCEPTION USING errcode = 'insufficient_privilege',
@@ -2075,6 +2080,7 @@ DECLARE
   relation regclass;
   relations bigint := 0;
   latest timestamptz;
+  propagates text;
 BEGIN
   PERFORM behavpred_internal.drop_capture(graph, mode <> 'none');
   IF mode = 'none' THEN
@@ -2088,11 +2094,19 @@ BEGIN
     EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', source);
     SELECT format('%I.%I', n.nspname, g.graph || '_capture') INTO function
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = source;
+    -- Where Citus sends functions to its workers, they may not depend on an extension.
+    propagates := current_setting('citus.enable_ddl_propagation', true);
+    IF propagates IS NOT NULL THEN
+      PERFORM set_config('citus.enable_ddl_propagation', 'off', true);
+    END IF;
     EXECUTE format('CREATE FUNCTION %s() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS %L',
                    function, behavpred_internal.capture_body(g, source, mode));
     EXECUTE format('REVOKE EXECUTE ON FUNCTION %s() FROM PUBLIC', function);
     EXECUTE format('ALTER FUNCTION %s() DEPENDS ON EXTENSION behavpred', function);
     EXECUTE format('COMMENT ON FUNCTION %s() IS %L', function, format('Queues the changes of graph "%s"', graph));
+    IF propagates IS NOT NULL THEN
+      PERFORM set_config('citus.enable_ddl_propagation', propagates, true);
+    END IF;
     FOR relation IN SELECT * FROM behavpred_internal.capture_relations(source, mode) LOOP
       PERFORM behavpred_internal.capture_attach(g, relation, mode, function::regproc);
       relations := relations + 1;
@@ -3531,7 +3545,9 @@ BEGIN
   IF sources IS NULL OR behavpred_internal.relation_named(g.user_embeddings) IS NULL THEN
     RETURN;
   END IF;
-  EXECUTE format('SELECT count(*) FILTER (WHERE e.%I::text IN (%s)), count(*) FROM %s e', g.user_column, sources, behavpred_internal.relation_named(g.user_embeddings))
+  -- A list made first: a distributed table of vectors can be counted beside it, and not beside any query.
+  EXECUTE format('WITH member (key) AS MATERIALIZED (%s) SELECT count(*) FILTER (WHERE e.%I::text IN (SELECT key FROM member)), count(*) FROM %s e',
+                 sources, g.user_column, behavpred_internal.relation_named(g.user_embeddings))
   INTO positives, users;
 END
 $$;

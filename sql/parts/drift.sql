@@ -283,7 +283,9 @@ BEGIN
   IF sources IS NULL OR behavpred_internal.relation_named(g.user_embeddings) IS NULL THEN
     RETURN;
   END IF;
-  EXECUTE format('SELECT count(*) FILTER (WHERE e.%I::text IN (%s)), count(*) FROM %s e', g.user_column, sources, behavpred_internal.relation_named(g.user_embeddings))
+  -- A list made first: a distributed table of vectors can be counted beside it, and not beside any query.
+  EXECUTE format('WITH member (key) AS MATERIALIZED (%s) SELECT count(*) FILTER (WHERE e.%I::text IN (SELECT key FROM member)), count(*) FROM %s e',
+                 sources, g.user_column, behavpred_internal.relation_named(g.user_embeddings))
   INTO positives, users;
 END
 $$;
