@@ -247,6 +247,7 @@ kernel_unit_backward(const float *rows, const float *inverse, const float *unit_
 }
 
 #include "core/kernels_routing.h"
+#include "core/kernels_routing_backward.h"
 #include "core/kernels_attention.h"
 
 /* ---- loss, optimiser, ranking ------------------------------------------------------ */

@@ -1,6 +1,6 @@
 /*
  * target_model.c
- *		Part the sample, make soft labels and seed weights, fit, calibrate, measure.
+ *		Part the sample, make soft labels and seed weights, fit, calibrate; target_quality.c measures.
  */
 #include "core/target_model.h"
 
@@ -9,33 +9,13 @@
 
 #include "core/random.h"
 #include "core/sorting.h"
+#include "core/target_fit.h"
 #include "core/teacher.h"
 
 #define CALIBRATION_POINTS 64	/* of an isotonic curve */
-#define CALIBRATION_BINS 10
 #define ANCHOR_STEPS 60
 #define MOST_ANCHOR_SHIFT 10.0
 #define SMALL_ANCHOR_SHIFT 1e-10
-
-/* All that one fit holds; arrays have one entry for each user of the sample. */
-typedef struct TargetFit
-{
-	Core	   *core;
-	Arena	   *arena;			/* scratch */
-	const TargetSample *sample;
-	const TargetTeacher *teacher;
-	const TargetOptions *options;
-	int64_t		n;
-	uint8_t    *parts;
-	TargetPart	last_part;		/* of those that teach the student: training alone, or calibration too */
-	float	   *labels;
-	double	   *teacher_scores;
-	double	   *centroid_scores;
-	double	   *logits;			/* of the student */
-	int64_t		positives[PART_NONE + 1];	/* in each part */
-	int64_t		negatives[PART_NONE + 1];
-	bool		test_is_unseen;
-} TargetFit;
 
 static CoreStatus
 fit_open(TargetFit *fit)
@@ -129,9 +109,9 @@ teaches(const TargetFit *fit, int64_t i)
 	return fit->parts[i] <= fit->last_part;
 }
 
-/* How many users of one class teach. */
-static int64_t
-teaching(const TargetFit *fit, const int64_t *in_parts)
+/* See target_fit.h. */
+int64_t
+target_teaching(const TargetFit *fit, const int64_t *in_parts)
 {
 	return in_parts[PART_TRAINING] + (fit->last_part == PART_CALIBRATION ? in_parts[PART_CALIBRATION] : 0);
 }
@@ -204,9 +184,9 @@ score_by_seeds(TargetFit *fit, Arena *arena, float **linear)
 	return CORE_OK;
 }
 
-/* The cases of one part: labels, scores, and weights that stand for the population. */
-static CoreStatus
-part_cases(TargetFit *fit, TargetPart part, const double *scores, bool to_population, Cases *cases)
+/* See target_fit.h. */
+CoreStatus
+target_part_cases(TargetFit *fit, TargetPart part, const double *scores, bool to_population, Cases *cases)
 {
 	int64_t		n = fit->positives[part] + fit->negatives[part];
 	float	   *labels = arena_floats(fit->arena, n);
@@ -247,7 +227,7 @@ static CoreStatus
 copy_teaching_parts(TargetFit *fit, Arena *arena, TrainingArrays *arrays)
 {
 	int			width = fit->sample->width;
-	int64_t		n = teaching(fit, fit->positives) + teaching(fit, fit->negatives);
+	int64_t		n = target_teaching(fit, fit->positives) + target_teaching(fit, fit->negatives);
 
 	arrays->n = 0;
 	arrays->vectors = arena_floats(arena, (size_t) n * width);
@@ -280,7 +260,7 @@ make_soft_labels(TargetFit *fit, TrainingArrays *arrays)
 {
 	double		scale = fit->teacher->scale;
 	double		offset = fit->teacher->offset +
-		log((double) teaching(fit, fit->positives) / teaching(fit, fit->negatives));
+		log((double) target_teaching(fit, fit->positives) / target_teaching(fit, fit->negatives));
 	Cases		cases = {arrays->n, arrays->labels, arrays->teacher_scores, NULL};
 
 	if (fit->teacher->n_objects == 0 && calibration_platt(fit->core, &cases, &scale, &offset) != CORE_OK)
@@ -296,7 +276,7 @@ make_soft_labels(TargetFit *fit, TrainingArrays *arrays)
 static CoreStatus
 weigh_seeds(TargetFit *fit, Arena *arena, TrainingArrays *arrays)
 {
-	int64_t		n = teaching(fit, fit->positives);
+	int64_t		n = target_teaching(fit, fit->positives);
 	double	   *scores;
 
 	if (!fit->options->weigh_seeds)
@@ -483,7 +463,7 @@ calibrate_student(TargetFit *fit, Arena *arena, Student *student)
 	Cases		cases;
 
 	student->calibration = fit->options->calibration;
-	if (part_cases(fit, PART_CALIBRATION, fit->logits, false, &cases) != CORE_OK)
+	if (target_part_cases(fit, PART_CALIBRATION, fit->logits, false, &cases) != CORE_OK)
 		return fit->core->status;
 	if (fit->options->calibration == CALIBRATION_PLATT)
 		return calibrate_by_platt(fit, arena, &cases, student);
@@ -508,7 +488,7 @@ make_student(TargetFit *fit, Arena *arena, Student *student)
 	if (fit->options->calibration == CALIBRATION_NONE)
 	{
 		if (fit_student(fit, PART_CALIBRATION, arena, student) == CORE_OK)
-			shift_prior(fit, teaching(fit, fit->positives), teaching(fit, fit->negatives), student);
+			shift_prior(fit, target_teaching(fit, fit->positives), target_teaching(fit, fit->negatives), student);
 		return fit->core->status;
 	}
 	if (fit_student(fit, PART_TRAINING, fit->arena, student) != CORE_OK ||
@@ -520,108 +500,7 @@ make_student(TargetFit *fit, Arena *arena, Student *student)
 	return anchor_student(fit, student);
 }
 
-/* ---- quality --------------------------------------------------------------------------- */
-
-static CoreStatus
-test_auc(TargetFit *fit, const double *scores, double *auc)
-{
-	Cases		cases;
-
-	if (part_cases(fit, PART_TEST, scores, true, &cases) != CORE_OK)
-		return fit->core->status;
-	return metric_auc(fit->core, &cases, auc);
-}
-
-/* Metrics of the probabilities; the logits are overwritten. */
-static CoreStatus
-measure_probabilities(TargetFit *fit, const Student *student, TargetQuality *quality)
-{
-	double		p = student->base_rate;
-	Cases		cases;
-
-	for (int64_t i = 0; i < fit->n; i++)
-		fit->logits[i] = student_probability(student, fit->logits[i]);
-	if (part_cases(fit, PART_TEST, fit->logits, true, &cases) != CORE_OK)
-		return fit->core->status;
-	quality->log_loss = metric_log_loss(&cases);
-	quality->brier = metric_brier(&cases);
-	quality->base_rate = p;
-	quality->prior_log_loss = -p * log(p) - (1 - p) * log(1 - p);
-	return metric_ece(fit->core, &cases, CALIBRATION_BINS, &quality->ece);
-}
-
-/* The AUC of another model on the same users. */
-static CoreStatus
-measure_incumbent(TargetFit *fit, double *auc)
-{
-	double	   *logits;
-
-	*auc = NAN;
-	if (fit->options->incumbent == NULL || fit->options->incumbent->widths[0] != fit->sample->width)
-		return CORE_OK;
-	logits = arena_doubles(fit->arena, fit->n);
-	if (logits == NULL || student_logits(fit->core, fit->options->incumbent, fit->sample->vectors, fit->n,
-										 logits) != CORE_OK)
-		return fit->core->status;
-	return test_auc(fit, logits, auc);
-}
-
-static CoreStatus
-measure(TargetFit *fit, const Student *student, TargetQuality *quality)
-{
-	Cases		cases;
-
-	quality->training_positives = teaching(fit, fit->positives);
-	quality->training_negatives = teaching(fit, fit->negatives);
-	quality->test_positives = fit->positives[PART_TEST];
-	quality->test_negatives = fit->negatives[PART_TEST];
-	quality->test_is_unseen = fit->test_is_unseen;
-	if (part_cases(fit, PART_TEST, fit->logits, true, &cases) != CORE_OK ||
-		metric_auc(fit->core, &cases, &quality->auc) != CORE_OK ||
-		metric_pr_auc(fit->core, &cases, &quality->pr_auc) != CORE_OK ||
-		metric_lift(fit->core, &cases, 0.01, &quality->lift_at_1pct) != CORE_OK ||
-		test_auc(fit, fit->teacher_scores, &quality->teacher_auc) != CORE_OK ||
-		test_auc(fit, fit->centroid_scores, &quality->centroid_auc) != CORE_OK ||
-		test_auc(fit, fit->sample->degrees, &quality->activity_auc) != CORE_OK ||
-		measure_incumbent(fit, &quality->incumbent_auc) != CORE_OK)
-		return fit->core->status;
-	return measure_probabilities(fit, student, quality);
-}
-
-/* Copy one class of the test part, by rising logit, which tells nothing of who the users are. */
-static CoreStatus
-copy_test_class(TargetFit *fit, float label, double *logits, double *degrees)
-{
-	SortItem   *users = arena_allocate(fit->arena, fit->n, sizeof(SortItem));
-	int64_t		n = 0;
-
-	if (users == NULL)
-		return fit->core->status;
-	for (int64_t i = 0; i < fit->n; i++)
-		if (fit->parts[i] == PART_TEST && fit->labels[i] == label)
-			users[n++] = (SortItem) {sort_key_of_double(fit->logits[i]), i};
-	if (sort_items(fit->core, fit->arena, users, n, NULL, NULL) != CORE_OK)
-		return fit->core->status;
-	for (int64_t i = 0; i < n; i++)
-	{
-		logits[i] = fit->logits[users[i].index];
-		degrees[i] = fit->sample->degrees[users[i].index];
-	}
-	arena_release(fit->arena, users);
-	return CORE_OK;
-}
-
-static CoreStatus
-copy_test_part(TargetFit *fit, Arena *arena, TargetTest *test)
-{
-	int64_t		positives = fit->positives[PART_TEST];
-	int64_t		n = positives + fit->negatives[PART_TEST];
-
-	*test = (TargetTest) {positives, n - positives, arena_doubles(arena, n), arena_doubles(arena, n)};
-	if (fit->core->status != CORE_OK || copy_test_class(fit, 1, test->logits, test->degrees) != CORE_OK)
-		return fit->core->status;
-	return copy_test_class(fit, 0, test->logits + positives, test->degrees + positives);
-}
+/* ---- all of it --------------------------------------------------------------------------- */
 
 CoreStatus
 target_fit(Core *core, Arena *arena, const TargetSample *sample,
@@ -639,8 +518,8 @@ target_fit(Core *core, Arena *arena, const TargetSample *sample,
 	core_start_workers(core);
 	if (fit_open(&fit) == CORE_OK && check_sample(&fit) == CORE_OK && deal_parts(&fit) == CORE_OK &&
 		score_by_objects(&fit) == CORE_OK && make_student(&fit, arena, student) == CORE_OK &&
-		copy_test_part(&fit, arena, &quality->test) == CORE_OK)
-		measure(&fit, student, quality);
+		target_copy_test(&fit, arena, &quality->test) == CORE_OK)
+		target_measure(&fit, student, quality);
 	core_stop_workers(core);
 	arena_close(&scratch);
 	return core->status;
