@@ -74,17 +74,9 @@ static void
 read_arguments(FunctionCallInfo fcinfo, Training *training)
 {
 	StudentOptions *student = &training->options;
-	const Option table[] = {
-		{"soft_temperature", OPTION_FLOAT, &student->soft_temperature, 0.01, 100, NULL},
-		{"ridge", OPTION_FLOAT, &student->ridge, 0, 1e6, NULL},
-		{"anchored", OPTION_BOOL, &student->anchored, 0, 0, NULL},
-		{"iterations", OPTION_INT, &student->iterations, 1, 100000, NULL},
-		{"epochs", OPTION_INT, &student->epochs, 1, 100000, NULL},
-		{"batch_size", OPTION_INT, &student->batch_size, 1, 65536, NULL},
-		{"learning_rate", OPTION_FLOAT, &student->learning_rate, 1e-6, 10, NULL},
-		{NULL, OPTION_INT, NULL, 0, 0, NULL}
-	};
+	Option		table[MOST_STUDENT_OPTIONS] = {0};
 
+	student_options(student, table);
 	student_kind_argument(fcinfo, ARG_MODEL, student);
 	student_hidden_argument(fcinfo, ARG_HIDDEN, student);
 	student_soft_weight_argument(fcinfo, ARG_SOFT_WEIGHT, student);

@@ -101,24 +101,34 @@ student_soft_weight_argument(FunctionCallInfo fcinfo, int argument, StudentOptio
 	require_range("soft_weight", student->soft_weight, 0, 1);
 }
 
-/* What the fit itself takes: arguments and options. */
-static void
-read_student_options(FunctionCallInfo fcinfo, int first, TargetArguments *arguments)
+/* See target_arguments.h. */
+int
+student_options(StudentOptions *student, Option *table)
 {
-	StudentOptions *student = &arguments->options.student;
-	const Option table[] = {
+	const Option rows[] = {
 		{"soft_temperature", OPTION_FLOAT, &student->soft_temperature, 0.01, 100, NULL},
 		{"ridge", OPTION_FLOAT, &student->ridge, 0, 1e6, NULL},
 		{"anchored", OPTION_BOOL, &student->anchored, 0, 0, NULL},
 		{"iterations", OPTION_INT, &student->iterations, 1, 100000, NULL},
 		{"epochs", OPTION_INT, &student->epochs, 1, 100000, NULL},
 		{"batch_size", OPTION_INT, &student->batch_size, 1, 65536, NULL},
-		{"learning_rate", OPTION_FLOAT, &student->learning_rate, 1e-6, 10, NULL},
-		{"seed_weight_scale", OPTION_CHOICE, &arguments->seed_weight_scale, 0, 0, scale_words},
-		{"deploy", OPTION_CHOICE, &arguments->deploy, 0, 0, deploy_words},
-		{NULL, OPTION_INT, NULL, 0, 0, NULL}
+		{"learning_rate", OPTION_FLOAT, &student->learning_rate, 1e-6, 10, NULL}
 	};
 
+	memcpy(table, rows, sizeof(rows));
+	return lengthof(rows);
+}
+
+/* What the fit itself takes: arguments and options. */
+static void
+read_student_options(FunctionCallInfo fcinfo, int first, TargetArguments *arguments)
+{
+	StudentOptions *student = &arguments->options.student;
+	Option		table[MOST_STUDENT_OPTIONS] = {0};
+	int			n = student_options(student, table);
+
+	table[n++] = (Option) {"seed_weight_scale", OPTION_CHOICE, &arguments->seed_weight_scale, 0, 0, scale_words};
+	table[n] = (Option) {"deploy", OPTION_CHOICE, &arguments->deploy, 0, 0, deploy_words};
 	student_kind_argument(fcinfo, first + ARG_MODEL, student);
 	student_hidden_argument(fcinfo, first + ARG_HIDDEN, student);
 	student_soft_weight_argument(fcinfo, first + ARG_SOFT_WEIGHT, student);

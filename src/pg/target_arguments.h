@@ -10,6 +10,7 @@
 #include "fmgr.h"
 
 #include "core/target_model.h"
+#include "pg/options.h"
 #include "pg/target_record.h"
 
 typedef struct TargetArguments
@@ -34,5 +35,10 @@ extern char *target_arguments_json(const TargetArguments *arguments);
 extern void student_kind_argument(FunctionCallInfo fcinfo, int argument, StudentOptions *student);
 extern void student_hidden_argument(FunctionCallInfo fcinfo, int argument, StudentOptions *student);
 extern void student_soft_weight_argument(FunctionCallInfo fcinfo, int argument, StudentOptions *student);
+
+/* What the argument "options" may hold of the fit: rows of a table that has room for MOST_STUDENT_OPTIONS, the
+ * caller's own and the end among them. Returns how many. */
+#define MOST_STUDENT_OPTIONS 12
+extern int	student_options(StudentOptions *student, Option *table);
 
 #endif
