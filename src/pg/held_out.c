@@ -79,8 +79,8 @@ held_out_store(const TargetTraining *training, int version)
 			   "VALUES ($1, $2, $3, $4, $5, $6, $7, $8::pg_catalog.name)", lengthof(types), types, values, NULL);
 }
 
-/* See held_out.h. */
-void
+/* Room for n cases. */
+static void
 test_part_open(Arena *arena, TestPart *part, int64 n)
 {
 	part->n = n;

@@ -31,7 +31,4 @@ extern bool held_out_read(Arena *arena, const TargetDefinition *target, int vers
 /* The same; ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE when none was kept. */
 extern void held_out_find(Arena *arena, const TargetDefinition *target, int version, HeldOutPart *held_out);
 
-/* Room for n cases; raises what the core met. */
-extern void test_part_open(Arena *arena, TestPart *part, int64 n);
-
 #endif

@@ -17,14 +17,11 @@
 
 #include "pg/bridge.h"
 #include "pg/encoder_arguments.h"
-#include "pg/graph_lock.h"
 #include "pg/keys.h"
 #include "pg/network_storage.h"
 #include "pg/progress.h"
 #include "pg/reader.h"
 #include "pg/writer.h"
-
-PG_FUNCTION_INFO_V1(behavpred_forget_in_network);
 
 #define BLOCK_NUMBERS (1 << 18)
 #define SCALE_NUMBERS 4			/* of a raw column of features: shift, factor, filling, flag */
@@ -218,26 +215,8 @@ network_store(const GraphTraining *training, EncoderTraining *encoder)
 
 /* ---- reading ----------------------------------------------------------------------------- */
 
-/* Row function: a bigint. */
-static void
-keep_bigint(void *argument, Datum *values, bool *nulls)
-{
-	*(int64 *) argument = DatumGetInt64(values[0]);
-}
-
-/* See network_storage.h. */
-int64
-network_stored_run(const GraphDefinition *definition)
-{
-	Oid			type = TEXTOID;
-	Datum		graph = CStringGetTextDatum(definition->name);
-	int64		run_id = 0;
-
-	if (can_be_stored())
-		read_rows("SELECT run_id FROM behavpred.trained_network WHERE graph OPERATOR(pg_catalog.=) $1",
-				  1, &type, &graph, NULL, keep_bigint, &run_id);
-	return run_id;
-}
+/* Called for each block; it goes when the function returns. */
+typedef void (*NetworkBlockFunction) (void *argument, const NetworkBlock *block);
 
 typedef struct NetworkReading
 {
@@ -248,10 +227,10 @@ typedef struct NetworkReading
 	void	   *argument;
 } NetworkReading;
 
-/* The bytes of a row as a block of the part that the row says. */
-static void
-decode(Core *core, Arena *arena, const GraphDefinition *definition, NetworkPart part, bytea *data,
-	   NetworkBlock *block)
+/* See network_storage.h. */
+void
+network_decode(Core *core, Arena *arena, const GraphDefinition *definition, NetworkPart part, bytea *data,
+			   NetworkBlock *block)
 {
 	if (network_block_read(core, arena, VARDATA_ANY(data), VARSIZE_ANY_EXHDR(data), block) == CORE_OK &&
 		block->part != part)
@@ -270,13 +249,13 @@ hand_on(void *argument, Datum *values, bool *nulls)
 
 	CHECK_FOR_INTERRUPTS();
 	arena_open(&arena, reading->core);
-	decode(reading->core, &arena, reading->definition, reading->part, DatumGetByteaPP(values[0]), &block);
+	network_decode(reading->core, &arena, reading->definition, reading->part, DatumGetByteaPP(values[0]), &block);
 	reading->function(reading->argument, &block);
 	arena_close(&arena);
 }
 
-/* See network_storage.h. */
-uint64
+/* Read the blocks of one part in their order, in memory of the core. Returns their number. */
+static uint64
 network_read(Core *core, const GraphDefinition *definition, NetworkPart part, NetworkBlockFunction function,
 			 void *argument)
 {
@@ -547,86 +526,4 @@ network_warm_start(const GraphTraining *training, EncoderTraining *encoder)
 	warm_start_end(&reading.warm);
 	bridge_check(training->core, "training graph \"%s\"", training->definition->name);
 	arena_close(&arena);
-}
-
-/* ---- erasure ----------------------------------------------------------------------------- */
-
-/* The search for a user among the blocks. */
-typedef struct Forgetting
-{
-	const GraphDefinition *definition;
-	Core	   *core;
-	MemoryContext context;		/* where the bytes go */
-	Key			key;
-	int32		part;			/* of the block that had it */
-	bytea	   *data;			/* that block without it; NULL until found */
-} Forgetting;
-
-/* Row function: part, data. */
-static void
-search_block(void *argument, Datum *values, bool *nulls)
-{
-	Forgetting *forgetting = argument;
-	NetworkBlock block;
-	Arena		arena;
-	int32		place;
-
-	CHECK_FOR_INTERRUPTS();
-	if (forgetting->data != NULL)
-		return;
-	arena_open(&arena, forgetting->core);
-	decode(forgetting->core, &arena, forgetting->definition, NETWORK_USERS, DatumGetByteaPP(values[1]), &block);
-	place = network_block_find(&block, &forgetting->key);
-	if (place >= 0)
-	{
-		size_t		size;
-
-		network_block_remove(&block, place);
-		size = network_block_size(&block);
-		forgetting->part = DatumGetInt32(values[0]);
-		forgetting->data = MemoryContextAlloc(forgetting->context, VARHDRSZ + size);
-		SET_VARSIZE(forgetting->data, VARHDRSZ + size);
-		network_block_write(&block, VARDATA(forgetting->data));
-	}
-	arena_close(&arena);
-}
-
-/* The block without the user in the place of that with him. */
-static void
-replace_block(const Forgetting *forgetting)
-{
-	Oid			types[] = {TEXTOID, INT4OID, BYTEAOID};
-	Datum		values[] = {
-		CStringGetTextDatum(forgetting->definition->name), Int32GetDatum(forgetting->part),
-		PointerGetDatum(forgetting->data)
-	};
-
-	write_rows("UPDATE behavpred.trained_network_part SET data = $3 WHERE graph OPERATOR(pg_catalog.=) $1 "
-			   "AND kind OPERATOR(pg_catalog.=) 'users' AND part OPERATOR(pg_catalog.=) $2",
-			   lengthof(types), types, values, NULL);
-}
-
-/* forget_in_network(graph, user_id) */
-Datum
-behavpred_forget_in_network(PG_FUNCTION_ARGS)
-{
-	Forgetting	forgetting = {.context = CurrentMemoryContext};
-	const GraphDefinition *definition;
-	Oid			type = TEXTOID;
-	Datum		graph;
-
-	require_writable("forget_user()");
-	definition = graph_definition_owned(text_to_cstring(PG_GETARG_TEXT_PP(0)));
-	graph_lock(definition);
-	forgetting.definition = definition;
-	forgetting.core = bridge_open(1);
-	forgetting.key = key_from_datum(definition->user_key_type,
-									key_parse(definition->user_key_type, text_to_cstring(PG_GETARG_TEXT_PP(1)), "user"));
-	graph = CStringGetTextDatum(definition->name);
-	read_rows("SELECT part, data FROM behavpred.trained_network_part WHERE graph OPERATOR(pg_catalog.=) $1 "
-			  "AND kind OPERATOR(pg_catalog.=) 'users'", 1, &type, &graph, NULL, search_block, &forgetting);
-	if (forgetting.data != NULL)
-		replace_block(&forgetting);
-	bridge_close(forgetting.core);
-	PG_RETURN_INT64(forgetting.data != NULL);
 }

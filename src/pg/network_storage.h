@@ -18,18 +18,9 @@
  */
 extern void network_store(const GraphTraining *training, EncoderTraining *encoder);
 
-/* The run whose parameters are kept, 0 when there are none. */
-extern int64 network_stored_run(const GraphDefinition *definition);
-
-/* Called for each block; it goes when the function returns. */
-typedef void (*NetworkBlockFunction) (void *argument, const NetworkBlock *block);
-
-/*
- * Read the blocks of one part in their order, in memory of the core; damaged bytes are
- * ERRCODE_DATA_CORRUPTED.  Returns their number.
- */
-extern uint64 network_read(Core *core, const GraphDefinition *definition, NetworkPart part,
-						   NetworkBlockFunction function, void *argument);
+/* The bytes of a row as a block of that part, in memory of the core; damaged bytes are ERRCODE_DATA_CORRUPTED. */
+extern void network_decode(Core *core, Arena *arena, const GraphDefinition *definition, NetworkPart part, bytea *data,
+						   NetworkBlock *block);
 
 /* What of a kept network computes the vectors of nodes outside it. */
 typedef struct KeptNetwork

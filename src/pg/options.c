@@ -17,7 +17,7 @@
 #define LONGEST_WORD 255		/* longer ones are not compared */
 
 /* The nearest name, when at most 4 letters and about half of the word differ. */
-const char *
+static const char *
 options_nearest(const char *word, const char *const *names)
 {
 	int			length = (int) strlen(word);

@@ -37,9 +37,6 @@ extern void options_read(Jsonb *json, const Option *options);
 /* The same for an argument of another name, whose members have another noun in messages. */
 extern void options_read_as(Jsonb *json, const char *name, const char *noun, const Option *options);
 
-/* The nearest of `names` (NULL-terminated) to `word` when it is near enough, else NULL. */
-extern const char *options_nearest(const char *word, const char *const *names);
-
 /* What to type instead of `word`: Did you mean "..."?, or the list of names. */
 extern char *options_hint(const char *word, const char *const *names);
 
