@@ -178,6 +178,29 @@ arena_borrow(Core *core, size_t total)
 	return base;
 }
 
+/* Take a block out of an arena's list. */
+static void
+arena_unlink(Arena *arena, ArenaBlock *header)
+{
+	if (header->previous != NULL)
+		header->previous->next = header->next;
+	if (header->next != NULL)
+		header->next->previous = header->previous;
+	else
+		arena->last = header->previous;
+}
+
+/* Put a block at the end of an arena's list. */
+static void
+arena_link(Arena *arena, ArenaBlock *header)
+{
+	header->next = NULL;
+	header->previous = arena->last;
+	if (arena->last != NULL)
+		arena->last->next = header;
+	arena->last = header;
+}
+
 /* Memory that lives as long as the arena; see core.h. */
 void *
 arena_allocate(Arena *arena, size_t count, size_t size)
@@ -203,11 +226,7 @@ arena_allocate(Arena *arena, size_t count, size_t size)
 	header = arena_header(block);
 	header->base = base;
 	header->lent = total;
-	header->next = NULL;
-	header->previous = arena->last;
-	if (arena->last != NULL)
-		arena->last->next = header;
-	arena->last = header;
+	arena_link(arena, header);
 
 	core->memory_used += total;
 	if (core->memory_used > core->memory_peak)
@@ -243,17 +262,16 @@ arena_grow(Arena *arena, void *old, size_t old_count, size_t new_count, size_t s
 void
 arena_release(Arena *arena, void *block)
 {
-	ArenaBlock *header;
-
 	if (block == NULL)
 		return;
+	arena_unlink(arena, arena_header(block));
+	arena_return(arena->core, arena_header(block));
+}
 
-	header = arena_header(block);
-	if (header->previous != NULL)
-		header->previous->next = header->next;
-	if (header->next != NULL)
-		header->next->previous = header->previous;
-	else
-		arena->last = header->previous;
-	arena_return(arena->core, header);
+/* See core.h. */
+void
+arena_move(Arena *from, Arena *to, void *block)
+{
+	arena_unlink(from, arena_header(block));
+	arena_link(to, arena_header(block));
 }

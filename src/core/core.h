@@ -110,6 +110,9 @@ extern void *arena_allocate_zeroed(Arena *arena, size_t count, size_t size);
 /* Move to a larger block and free the old one; `old` may be NULL. */
 extern void *arena_grow(Arena *arena, void *old, size_t old_count, size_t new_count, size_t size);
 
+/* Let a block live as long as another arena of the same core. */
+extern void arena_move(Arena *from, Arena *to, void *block);
+
 /* Free one block early; NULL is allowed. */
 extern void arena_release(Arena *arena, void *block);
 

@@ -13,7 +13,7 @@
 #include <time.h>
 
 #include "core/activity.h"
-#include "core/encoder_training.h"
+#include "core/sampled_training.h"
 #include "core/spectral.h"
 
 typedef EncoderTraining Training;
@@ -35,9 +35,23 @@ start_from_spectrum(Training *training)
 
 	arena_open(&scratch, training->core);
 	spectral_start(&training->network, &scratch, training->options.spectral_power,
-				   training->options.spectral_noise);
+				   training->options.spectral_noise, NULL);
 	arena_close(&scratch);
 	return training->core->status;
+}
+
+/* The same on samples: nothing of the whole graph is computed or copied. */
+static CoreStatus
+open_sampled(Training *training, bool resume)
+{
+	uint8_t    *marks;
+
+	training->training_graph = *training->graph;
+	if (holdout_mark(&training->holdout, training->arena, training->graph, &training->options, &marks) != CORE_OK ||
+		sampled_open(training, marks, resume) != CORE_OK)
+		return training->core->status;
+	arena_release(training->arena, marks);
+	return CORE_OK;
 }
 
 static CoreStatus
@@ -51,6 +65,8 @@ training_open(Training *training, Core *core, Arena *arena, const Graph *graph,
 	training->width = options->dimension + ENCODER_EXTRA_NUMBERS;
 	training->position.epoch = 1;
 	training->result.best.recall_at_20 = training->result.best.ndcg_at_20 = NAN;
+	if (is_sampled(training))
+		return open_sampled(training, resume);
 	if (holdout_split(&training->holdout, arena, graph, options, &training->training_graph) != CORE_OK ||
 		network_open(&training->network, core, arena, &training->training_graph, users, objects,
 					 &training->options, options->epochs > 0) != CORE_OK)
@@ -68,28 +84,32 @@ training_open(Training *training, Core *core, Arena *arena, const Graph *graph,
 	return core->status;
 }
 
-/* The stored form of a range of nodes: unit vector / sqrt(tau), then 1 and the activity, which
- * comes last of all, or the bias and 1. */
+/* Unit vector / sqrt(tau), then 1 and the activity, which comes last of all, or the bias and 1. */
+void
+encoder_store_vector(const Network *network, const float *unit, bool of_object, float bias, float *vector)
+{
+	const EncoderOptions *options = network->options;
+	float		scale = 1 / sqrtf(options->temperature);
+	int			part = options->dimension / options->factors;
+
+	for (int i = 0; i < options->dimension; i++)
+		vector[i] = scale * unit[i / part * network->sub_width + i % part];
+	vector[options->dimension] = of_object ? bias : 1;
+	vector[options->dimension + 1] = of_object ? 1 : 0;
+}
+
+/* The stored form of a range of nodes. */
 static void
 store_nodes(const Network *network, void *argument, int32_t first, int32_t last, int64_t shard)
 {
 	const Training *training = argument;
-	const EncoderOptions *options = network->options;
 	const float *bias = network->parameters + network->layout.object_bias;
-	float		scale = 1 / sqrtf(options->temperature);
-	int			part = options->dimension / options->factors;
+	int32_t		n_users = network->graph->n_users;
 
 	(void) shard;
 	for (int32_t v = first; v < last; v++)
-	{
-		const float *unit = network->unit + (size_t) v * network->width;
-		float	   *vector = training->vectors + (size_t) v * training->width;
-
-		for (int i = 0; i < options->dimension; i++)
-			vector[i] = scale * unit[i / part * network->sub_width + i % part];
-		vector[options->dimension] = v < network->graph->n_users ? 1 : bias[v - network->graph->n_users];
-		vector[options->dimension + 1] = v < network->graph->n_users ? 0 : 1;
-	}
+		encoder_store_vector(network, network->unit + (size_t) v * network->width, v >= n_users,
+							 v < n_users ? 0 : bias[v - n_users], training->vectors + (size_t) v * training->width);
 }
 
 static CoreStatus
@@ -111,7 +131,32 @@ learning_rate_at(const Training *training, double progress)
 static int64_t
 steps_of_epoch(const Training *training)
 {
-	return (training->loss.n_positives + training->loss.batch - 1) / training->loss.batch;
+	int64_t		steps = (training->loss.n_positives + training->loss.batch - 1) / training->loss.batch;
+	int			most = training->options.epoch_steps;
+
+	return most > 0 && most < steps ? most : steps;
+}
+
+/* Positives that the steps of an epoch learn from. */
+static int64_t
+positives_of_epoch(const Training *training)
+{
+	int64_t		most = steps_of_epoch(training) * training->loss.batch;
+
+	return most < training->loss.n_positives ? most : training->loss.n_positives;
+}
+
+/* Propagation over the whole graph, loss, and one step of all parameters. */
+static CoreStatus
+whole_step(Training *training, double learning_rate, double *sum)
+{
+	network_hide_edges(&training->network, training->loss.entries, training->loss.count);
+	if (network_forward(&training->network) != CORE_OK ||
+		loss_step(&training->loss, sum) != CORE_OK ||
+		network_backward(&training->network) != CORE_OK)
+		return training->core->status;
+	network_show_edges(&training->network, training->loss.entries, training->loss.count);
+	return optimizer_step(&training->optimizer, learning_rate);
 }
 
 /* The next step of the epoch. */
@@ -119,23 +164,18 @@ static CoreStatus
 run_step(Training *training)
 {
 	EncoderPosition *position = &training->position;
-	int64_t		n_positives = training->loss.n_positives;
+	int64_t		n_positives = positives_of_epoch(training);
 	int64_t		steps = steps_of_epoch(training);
 	int64_t		first = n_positives * position->step / steps;
 	int64_t		last = n_positives * (position->step + 1) / steps;
 	int64_t		done = (position->epoch - 1) * steps + position->step;
-	double		progress = done / ((double) training->options.epochs * steps);
+	double		learning_rate = learning_rate_at(training, done / ((double) training->options.epochs * steps));
 	double		sum;
 
 	if (loss_choose(&training->loss, position->epoch, first, (int) (last - first)) != CORE_OK)
 		return training->core->status;
-	network_hide_edges(&training->network, training->loss.entries, training->loss.count);
-	if (network_forward(&training->network) != CORE_OK ||
-		loss_step(&training->loss, &sum) != CORE_OK ||
-		network_backward(&training->network) != CORE_OK)
-		return training->core->status;
-	network_show_edges(&training->network, training->loss.entries, training->loss.count);
-	if (optimizer_step(&training->optimizer, learning_rate_at(training, progress)) != CORE_OK)
+	if ((is_sampled(training) ? sampled_step(training, learning_rate, &sum) :
+		 whole_step(training, learning_rate, &sum)) != CORE_OK)
 		return training->core->status;
 	position->loss_sum += sum;
 	position->step++;
@@ -150,8 +190,8 @@ measure_epoch(Training *training, EncoderEpoch *epoch)
 	EncoderPosition *position = &training->position;
 	double		start = now();
 
-	*epoch = (EncoderEpoch) {position->epoch, position->loss_sum / training->loss.n_positives, NAN, NAN, NAN, 0};
-	if (training->holdout.n_edges > 0)
+	*epoch = (EncoderEpoch) {position->epoch, position->loss_sum / positives_of_epoch(training), NAN, NAN, NAN, 0};
+	if (training->holdout.n_edges > 0 && !is_sampled(training))
 	{
 		RankingQuality quality;
 
@@ -198,7 +238,7 @@ is_finished(const Training *training)
 	const EncoderResult *result = &training->result;
 
 	return result->epochs_run >= options->epochs ||
-		(options->patience > 0 && training->holdout.n_edges > 0 && result->epochs_run > 0 &&
+		(options->patience > 0 && training->holdout.n_edges > 0 && !is_sampled(training) && result->epochs_run > 0 &&
 		 result->epochs_run - training->peak.epoch >= options->patience);
 }
 
@@ -286,6 +326,33 @@ end_learning(Training *training)
 	training->best_parameters = optimizer->first_moment = optimizer->second_moment = NULL;
 }
 
+/* The vectors of a training on samples, and their quality, which no epoch has measured. */
+static CoreStatus
+finish_sampled(Training *training, Arena *arena)
+{
+	EncoderResult *result = &training->result;
+	RankingQuality quality;
+
+	if (sampled_vectors(training, arena, &training->training_graph) != CORE_OK ||
+		training->holdout.n_edges == 0 || training->options.epochs == 0)
+		return training->core->status;
+	if (holdout_quality(&training->holdout, training->arena, training->graph, training->vectors, training->width,
+						&quality) == CORE_OK)
+	{
+		result->best.recall_at_20 = quality.recall;
+		result->best.ndcg_at_20 = quality.ndcg;
+	}
+	return training->core->status;
+}
+
+/* The vectors of the network over the whole graph. */
+static CoreStatus
+finish_whole(Training *training, Arena *arena)
+{
+	training->vectors = arena_floats(arena, (size_t) training->graph->n_nodes * training->width);
+	return training->vectors == NULL ? training->core->status : propagate_and_store(training);
+}
+
 /* The kept parameters' vectors, in the caller's arena, and their calibration. */
 static CoreStatus
 finish(Training *training, Arena *arena)
@@ -293,8 +360,7 @@ finish(Training *training, Arena *arena)
 	EncoderResult *result = &training->result;
 
 	end_learning(training);
-	training->vectors = arena_floats(arena, (size_t) training->graph->n_nodes * training->width);
-	if (training->vectors == NULL || propagate_and_store(training) != CORE_OK ||
+	if ((is_sampled(training) ? finish_sampled(training, arena) : finish_whole(training, arena)) != CORE_OK ||
 		activity_fill(training->core, &training->training_graph, training->options.seed,
 					  training->vectors, training->width) != CORE_OK ||
 		check_vectors(training) != CORE_OK || fit_direct_term(training, arena) != CORE_OK)
@@ -315,7 +381,7 @@ encoder_open(Core *core, Arena *arena, const Graph *graph, const Features *users
 {
 	Training   *training;
 
-	if (encoder_check(core, options) != CORE_OK)
+	if (encoder_check(core, options) != CORE_OK || sampled_check(core, graph, users, objects, options) != CORE_OK)
 		return NULL;
 	if (graph->n_edges == 0)
 	{

@@ -73,6 +73,9 @@ typedef struct EncoderOptions
 	int			batch_size;		/* positive edges for each propagation */
 	bool		hide_positives; /* a step's positive edges take no part in its propagation */
 	int			negatives;		/* objects drawn for each chunk of positives */
+	int			sampled_neighbours; /* drawn for each node of a step: it propagates these alone; 0 = all of
+									 * the graph */
+	int			epoch_steps;	/* an epoch has no more steps than these; 0 = as many as there are edges for */
 	float		learning_rate;
 	float		temperature;	/* tau: score = cosine / tau + object bias */
 	float		initial_deviation;	/* standard deviation of the first ID embeddings */

@@ -12,7 +12,7 @@
 #include "core/encoder_training.h"
 
 #define MAGIC UINT64_C(0x3230544b43505642)	/* "BVPCKT02" where the low byte comes first */
-#define MOST_SEGMENTS 5
+#define MOST_SEGMENTS 6
 #define BYTES_BETWEEN_LOOKS ((size_t) 1 << 22)	/* about 2 ms */
 
 typedef struct Segment
@@ -28,6 +28,20 @@ parameter_count(const EncoderTraining *training)
 	return (int64_t) training->network.layout.total;
 }
 
+/* The moments of a training on samples. */
+static int
+list_row_moments(EncoderTraining *training, Segment *segments)
+{
+	const RowOptimizer *optimizer = &training->sampled.optimizer;
+	size_t		shared = network_shared_count(&training->network) * sizeof(float);
+
+	segments[0] = (Segment) {(char *) optimizer->row_moments, training->graph->n_nodes * sizeof(float)};
+	segments[1] = (Segment) {(char *) optimizer->bias_moments, training->graph->n_objects * sizeof(float)};
+	segments[2] = (Segment) {(char *) optimizer->first_moment, shared};
+	segments[3] = (Segment) {(char *) optimizer->second_moment, shared};
+	return 4;
+}
+
 /* List the segments; the header stands in the training itself. */
 static int
 list_segments(const EncoderTraining *training, Segment *segments)
@@ -40,6 +54,8 @@ list_segments(const EncoderTraining *training, Segment *segments)
 	if (training->options.epochs == 0)
 		return n;
 	segments[n++] = (Segment) {(char *) t->network.parameters, size};
+	if (is_sampled(t))
+		return n + list_row_moments(t, segments + n);
 	segments[n++] = (Segment) {(char *) t->optimizer.first_moment, size};
 	segments[n++] = (Segment) {(char *) t->optimizer.second_moment, size};
 	if (t->best_parameters != NULL)
@@ -91,7 +107,8 @@ encoder_state_take(EncoderTraining *training, size_t first, size_t count, void *
 
 	training->checkpoint = (EncoderCheckpoint) {
 		.magic = MAGIC, .parameters = parameter_count(training),
-		.optimizer_steps = training->optimizer.steps, .loss_steps = training->loss.step,
+		.optimizer_steps = is_sampled(training) ? training->sampled.optimizer.steps : training->optimizer.steps,
+		.loss_steps = training->loss.step,
 		.position = training->position, .epochs_run = result->epochs_run,
 		.best_epoch = result->best_epoch, .best = result->best, .peak = training->peak,
 	};
@@ -125,7 +142,7 @@ encoder_state_accept(EncoderTraining *training)
 
 	if (!header_fits(training))
 		return core_fail(training->core, CORE_CORRUPT, "the checkpoint is not one of this training");
-	training->optimizer.steps = header->optimizer_steps;
+	training->optimizer.steps = training->sampled.optimizer.steps = header->optimizer_steps;
 	training->loss.step = header->loss_steps;
 	training->position = header->position;
 	training->result.epochs_run = header->epochs_run;

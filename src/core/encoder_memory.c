@@ -11,71 +11,41 @@
 #include "core/activity.h"
 #include "core/dense.h"
 #include "core/edge_types.h"
-#include "core/encoder.h"
+#include "core/encoder_sizes.h"
 #include "core/holdout.h"
-#include "core/kernels.h"
 #include "core/loss.h"
 #include "core/spectral.h"
 
-/* What the counts depend on. */
-typedef struct Sizes
-{
-	const EncoderOptions *options;
-	double		users;
-	double		objects;
-	double		nodes;
-	double		edges;
-	double		predicted;		/* edges */
-	double		held_out;		/* edges */
-	double		kept;			/* edges of the training graph */
-	double		width;			/* of a row of the network */
-	double		stored_width;	/* of a vector as it is stored */
-	double		attention_width;
-	int			features[2];	/* columns of users and objects */
-	int			threads;
-	bool		weighted;
-	bool		typed;
-	bool		routing;
-	bool		linear;			/* mapping */
-	bool		has_ids;
-	bool		training;		/* at least one epoch */
-} Sizes;
-
-static double
-fill_up(int n)
-{
-	return (n + KERNEL_LANES - 1) / KERNEL_LANES * KERNEL_LANES;
-}
-
 /* Offsets, neighbours, twins, weights, types. */
-static double
+double
 graph_bytes(const Sizes *s, double edges)
 {
 	return 8 * s->nodes + 2 * edges * ((s->weighted ? 12 : 8) + (s->typed ? 1 : 0));
 }
 
-/* Marks, lists of held-out edges, rankings of the query users, the graph without the edges. */
-static double
-holdout_bytes(const Sizes *s)
+/* Lists of held-out edges, rankings of the query users. */
+double
+holdout_list_bytes(const Sizes *s)
 {
 	double		queries = fmin(fmin(s->users, s->held_out), VALIDATION_QUERIES);
 	double		masked = s->kept * queries / fmax(s->users, 1);
 
-	if (s->held_out == 0)
-		return s->edges;
 	return 3 * 4 * s->held_out + 4 * masked +
-		queries * (4 + 2 * 8 + 2 * 4 * VALIDATION_K + 4.0 * (s->options->dimension + ENCODER_EXTRA_NUMBERS)) +
-		graph_bytes(s, s->kept);
+		queries * (4 + 2 * 8 + 2 * 4 * VALIDATION_K + 4.0 * (s->options->dimension + ENCODER_EXTRA_NUMBERS));
 }
 
-/* Numbers of all parameters. */
+/* The same with the graph without the edges; marks alone when there are none. */
 static double
-parameter_count(const Sizes *s)
+holdout_bytes(const Sizes *s)
 {
-	double		count = s->objects;
+	return s->held_out == 0 ? s->edges : holdout_list_bytes(s) + graph_bytes(s, s->kept);
+}
 
-	if (s->has_ids)
-		count += s->nodes * s->width;
+double
+shared_count(const Sizes *s)
+{
+	double		count = 0;
+
 	for (int side = 0; side < 2; side++)
 		if (s->features[side] > 0)
 			count += s->width * (s->features[side] + 1.0);
@@ -84,6 +54,13 @@ parameter_count(const Sizes *s)
 	if (s->options->attention == ATTENTION_ADDITIVE)
 		count += s->options->layers * s->attention_width * (2 * s->width + 1);
 	return count + (s->typed ? s->options->layers * EDGE_TYPE_GAINS : 0);
+}
+
+/* Numbers of all parameters. */
+static double
+parameter_count(const Sizes *s)
+{
+	return s->objects + shared_count(s) + (s->has_ids ? s->nodes * s->width : 0);
 }
 
 /* Numbers that one layer keeps. */
@@ -146,7 +123,7 @@ backward_count(const Sizes *s)
 }
 
 /* Batch, gradients by row, scratch of the workers. */
-static double
+double
 loss_bytes(const Sizes *s)
 {
 	double		positives = s->predicted - s->held_out;
@@ -156,7 +133,9 @@ loss_bytes(const Sizes *s)
 	double		rows = 2 * batch + drawn;
 	double		scratch = LOSS_BLOCK * (s->width + negatives + 1) + negatives * (s->width + 1) + s->objects;
 
-	return (s->typed ? 8 * positives : 0) + 8 * batch + 4 * (3 * batch + drawn + rows * (s->width + 1) + rows - batch + s->threads * scratch) + 8 * s->nodes;
+	double		slots = s->options->sampled_neighbours > 0 ? fmin(s->nodes, 2 * batch + negatives) : s->nodes;
+
+	return (s->typed ? 8 * positives : 0) + 8 * batch + 4 * (3 * batch + drawn + rows * (s->width + 1) + rows - batch + s->threads * scratch) + 8 * slots;
 }
 
 /* The network itself, for training with all its gradients. */
@@ -182,17 +161,24 @@ network_bytes(const Sizes *s)
 	return 4 * count;
 }
 
+double
+calibration_bytes(const Sizes *s)
+{
+	double		activity = (double) activity_scratch_bytes((int64_t) s->objects, (int) s->stored_width, s->threads);
+	double		calibration = 2 * (4 + 8) * fmin(s->held_out > 0 ? s->held_out : s->predicted, CALIBRATION_EDGES);
+
+	return fmax(calibration, activity);
+}
+
 /* What comes after the network: the start, which is closed again, then the steps with their
  * validation, then the end, which has given up the moments and the best parameters. */
 static double
 later_bytes(const Sizes *s)
 {
 	double		loss = s->training ? loss_bytes(s) : 0;
-	double		activity = (double) activity_scratch_bytes((int64_t) s->objects, (int) s->stored_width, s->threads);
-	double		calibration = 2 * (4 + 8) * fmin(s->held_out > 0 ? s->held_out : s->predicted, CALIBRATION_EDGES);
 	double		direct = s->typed && s->held_out > 0 ?
 		direct_term_bytes(s->nodes, s->edges - s->predicted, s->users, s->held_out) : 0;
-	double		end = loss + 4 * s->nodes * s->stored_width + fmax(fmax(calibration, activity), direct);
+	double		end = loss + 4 * s->nodes * s->stored_width + fmax(calibration_bytes(s), direct);
 	double		start = 0;
 	double		steps = 0;
 
@@ -229,7 +215,10 @@ encoder_memory(const EncoderOptions *options, int64_t n_users, int64_t n_objects
 
 	s.held_out = s.predicted * options->validation_fraction;
 	s.kept = typed ? s.edges : s.edges - s.held_out;	/* with types most of them keep another behaviour */
-	bytes = graph_bytes(&s, s.edges) + holdout_bytes(&s) + network_bytes(&s) + later_bytes(&s);
+	if (options->sampled_neighbours > 0)
+		bytes = graph_bytes(&s, s.edges) + sampled_memory(&s);
+	else
+		bytes = graph_bytes(&s, s.edges) + holdout_bytes(&s) + network_bytes(&s) + later_bytes(&s);
 
 	bytes += 4 * (s.users * n_user_features + s.objects * n_object_features);
 	return bytes < (double) SIZE_MAX ? (size_t) bytes : SIZE_MAX;

@@ -101,6 +101,8 @@ encoder_check(Core *core, const EncoderOptions *options)
 		{"epochs", options->epochs, 0, 10000},
 		{"batch_size", options->batch_size, 1, 1 << 20},
 		{"negatives", options->negatives, 1, 65536},
+		{"sampled_neighbours", options->sampled_neighbours, 0, 10000},
+		{"epoch_steps", options->epoch_steps, 0, 1 << 24},
 		{"learning_rate", options->learning_rate, 1e-6, 10},
 		{"temperature", options->temperature, 0.02, 10},
 		{"initial_deviation", options->initial_deviation, 1e-4, 100},
@@ -121,5 +123,8 @@ encoder_check(Core *core, const EncoderOptions *options)
 	if (options->dimension % options->factors != 0)
 		return core_fail(core, CORE_INVALID, "dimension %d is not a multiple of factors %d",
 						 options->dimension, options->factors);
+	if (options->sampled_neighbours > 0 && options->layer_mean)
+		return core_fail(core, CORE_INVALID, "layer_mean reads every layer of every node, with sampled_neighbours %d there is the last alone",
+						 options->sampled_neighbours);
 	return CORE_OK;
 }

@@ -14,6 +14,7 @@
 
 #include "core/encoder_training.h"
 #include "core/ranking.h"
+#include "core/sampled_training.h"
 
 #define PILOT_EDGES 300000		/* their rows are larger than a processor's nearest caches, as all are */
 #define FEWEST_PILOT_EDGES 100
@@ -36,6 +37,7 @@ typedef struct Pilot
 	Features	features[2];
 	EncoderOptions options;		/* of the pilot */
 	double		ratio;			/* work of the whole over that of the sample */
+	double		step_ratio;		/* the same of a step */
 	EncoderTraining *training;
 	int			steps;			/* that have run */
 	double		first;			/* seconds of the first, which finds everything cold */
@@ -225,7 +227,7 @@ epoch_end(Pilot *pilot, const EncoderResult *result)
 	double		queries = fmin(fmin(whole->n_users, held_out), VALIDATION_QUERIES);
 	double		start = now();
 
-	if (result->n_validation == 0 || network_forward(&pilot->training->network) != CORE_OK)
+	if (result->n_validation == 0 || is_sampled(pilot->training) || network_forward(&pilot->training->network) != CORE_OK)
 		return 0;
 	return (now() - start) * pilot->ratio + ranking_rate(pilot, result) * queries * whole->n_objects;
 }
@@ -236,7 +238,9 @@ steps_of_epoch(const Pilot *pilot, const EncoderOptions *options)
 {
 	double		edges = graph_predicted_edges(pilot->whole) * (1 - (double) options->validation_fraction);
 
-	return ceil(fmax(1, edges) / options->batch_size);
+	double		steps = ceil(fmax(1, edges) / options->batch_size);
+
+	return options->epoch_steps > 0 ? fmin(steps, options->epoch_steps) : steps;
 }
 
 /* Run the pilot, and multiply. */
@@ -262,7 +266,7 @@ run_pilot(Pilot *pilot, const EncoderOptions *options, EncoderTime *time)
 	if (encoder_finish(pilot->training, &pilot->arena, &result) != CORE_OK)
 		return pilot->core->status;
 	time->finish = (now() - start) * pilot->ratio;
-	time->step = pilot->ratio * (pilot->steps > 1 ? pilot->others / (pilot->steps - 1) : pilot->first);
+	time->step = pilot->step_ratio * (pilot->steps > 1 ? pilot->others / (pilot->steps - 1) : pilot->first);
 	time->epoch_end = options->epochs > 0 ? epoch_end(pilot, &result) : 0;
 	time->steps = (int64_t) (options->epochs * steps_of_epoch(pilot, options));
 	time->seconds = time->start + time->steps * time->step + options->epochs * time->epoch_end + time->finish;
@@ -285,8 +289,11 @@ encoder_time(Core *core, const Graph *graph, const Features *users, const Featur
 	{
 		double		share = pilot.graph.n_edges / (double) graph->n_edges;
 
-		pilot.ratio = work_of(graph) / work_of(&pilot.graph);
-		pilot.options.batch_size = (int) fmax(1, rint(options->batch_size * share));
+		pilot.ratio = pilot.step_ratio = work_of(graph) / work_of(&pilot.graph);
+		if (options->sampled_neighbours > 0)
+			pilot.step_ratio = sampled_step_entries(options, graph) / sampled_step_entries(options, &pilot.graph);
+		else
+			pilot.options.batch_size = (int) fmax(1, rint(options->batch_size * share));
 		run_pilot(&pilot, options, time);
 	}
 	core_stop_workers(core);

@@ -9,7 +9,9 @@
 #include "encoder.h"
 #include "holdout.h"
 #include "loss.h"
+#include "neighbourhood.h"
 #include "optimizer.h"
+#include "row_optimizer.h"
 
 /* Where a training stands between two steps. */
 typedef struct EncoderPosition
@@ -34,6 +36,14 @@ typedef struct EncoderCheckpoint
 	EncoderEpoch peak;
 } EncoderCheckpoint;
 
+/* With sampled_neighbours, in place of a network over the whole graph and of Adam. */
+typedef struct SampledTraining
+{
+	Neighbourhood neighbourhood;
+	Network		block;			/* of the current step */
+	RowOptimizer optimizer;
+} SampledTraining;
+
 /*
  * Whatever a step changes and a later step reads is part of the state that
  * encoder_checkpoint.c takes out and puts back: add to it what is added here.
@@ -46,7 +56,8 @@ struct EncoderTraining
 	const Graph *graph;			/* all edges */
 	Graph		training_graph; /* without the held-out ones */
 	Holdout		holdout;
-	Network		network;
+	Network		network;		/* on samples its parameters alone */
+	SampledTraining sampled;
 	Loss		loss;
 	Optimizer	optimizer;
 	float	   *best_parameters;	/* NULL when every epoch's, or the only one's, are kept */
@@ -57,5 +68,15 @@ struct EncoderTraining
 	EncoderResult result;		/* so far */
 	EncoderCheckpoint checkpoint;	/* while it is taken or put back */
 };
+
+/* True when steps propagate samples. */
+static inline bool
+is_sampled(const EncoderTraining *training)
+{
+	return training->options.sampled_neighbours > 0;
+}
+
+/* The stored form of a node's unit vector, its activity left out. */
+extern void encoder_store_vector(const Network *network, const float *unit, bool of_object, float bias, float *vector);
 
 #endif

@@ -141,16 +141,24 @@ choose_queries(Holdout *holdout, Arena *arena, uint64_t seed)
 	return CORE_OK;
 }
 
+/* True when a training learns from this entry of the users' lists. */
+static bool
+is_learnt(const Graph *graph, const uint8_t *marks, int64_t e)
+{
+	return marks[e] == KEPT && graph_is_predicted(graph, e);
+}
+
 /* The training objects of each query user, and room for the rankings. */
 static CoreStatus
-open_ranking(Holdout *holdout, Arena *arena, const Graph *training, int stored_width)
+open_ranking(Holdout *holdout, Arena *arena, const Graph *graph, const uint8_t *marks, int stored_width)
 {
 	int64_t    *starts = arena_allocate(arena, holdout->n_queries + 1, sizeof(int64_t));
 	int64_t		total = 0;
 	int32_t    *items;
 
 	for (int64_t q = 0; q < holdout->n_queries; q++)
-		total += graph_predicted_degree(training, holdout->query_users[q]);
+		for (int64_t e = graph->offsets[holdout->query_users[q]]; e < graph->offsets[holdout->query_users[q] + 1]; e++)
+			total += is_learnt(graph, marks, e);
 	items = arena_allocate(arena, total, sizeof(int32_t));
 	holdout->top_objects = arena_allocate(arena, holdout->n_queries * VALIDATION_K, sizeof(int32_t));
 	holdout->top_scores = arena_floats(arena, holdout->n_queries * VALIDATION_K);
@@ -163,39 +171,53 @@ open_ranking(Holdout *holdout, Arena *arena, const Graph *training, int stored_w
 		int32_t		user = holdout->query_users[q];
 
 		starts[q + 1] = starts[q];
-		for (int64_t e = training->offsets[user]; e < training->offsets[user + 1]; e++)
-			if (graph_is_predicted(training, e))
-				items[starts[q + 1]++] = training->neighbours[e] - training->n_users;
+		for (int64_t e = graph->offsets[user]; e < graph->offsets[user + 1]; e++)
+			if (is_learnt(graph, marks, e))
+				items[starts[q + 1]++] = graph->neighbours[e] - graph->n_users;
 	}
 	holdout->masked = (Lists) {starts, items};
 	return CORE_OK;
 }
 
 CoreStatus
-holdout_split(Holdout *holdout, Arena *arena, const Graph *graph,
-			  const EncoderOptions *options, Graph *training)
+holdout_mark(Holdout *holdout, Arena *arena, const Graph *graph, const EncoderOptions *options, uint8_t **marks)
 {
-	uint8_t    *marks = arena_allocate(arena, graph->n_edges, 1);
-
+	*marks = arena_allocate(arena, graph->n_edges, 1);
 	memset(holdout, 0, sizeof(*holdout));
-	if (marks == NULL)
+	if (*marks == NULL)
 		return arena->core->status;
 	holdout->target_fraction = shield_fraction(graph, options->target_fraction);
-	mark_edges(holdout, graph, options, marks);
+	mark_edges(holdout, graph, options, *marks);
 	if (holdout->n_edges + holdout->n_shielded == graph_predicted_edges(graph))
 		holdout->n_edges = holdout->n_shielded = 0;
 	if (holdout->n_edges + holdout->n_shielded == 0)
 	{
+		arena_release(arena, *marks);
+		*marks = NULL;
+		return CORE_OK;
+	}
+	if (list_edges(holdout, arena, graph, *marks) != CORE_OK ||
+		choose_queries(holdout, arena, options->seed) != CORE_OK)
+		return arena->core->status;
+	return open_ranking(holdout, arena, graph, *marks, options->dimension + ENCODER_EXTRA_NUMBERS);
+}
+
+CoreStatus
+holdout_split(Holdout *holdout, Arena *arena, const Graph *graph,
+			  const EncoderOptions *options, Graph *training)
+{
+	uint8_t    *marks;
+
+	if (holdout_mark(holdout, arena, graph, options, &marks) != CORE_OK)
+		return arena->core->status;
+	if (marks == NULL)
+	{
 		*training = *graph;
 		return CORE_OK;
 	}
-	if (list_edges(holdout, arena, graph, marks) != CORE_OK ||
-		choose_queries(holdout, arena, options->seed) != CORE_OK ||
-		graph_without(arena->core, arena, graph, marks, training) != CORE_OK ||
-		open_ranking(holdout, arena, training, options->dimension + ENCODER_EXTRA_NUMBERS) != CORE_OK)
-		return arena->core->status;
-	arena_release(arena, marks);
-	return CORE_OK;
+	if (graph_without(arena->core, arena, graph, marks, training) == CORE_OK)
+		arena_release(arena, marks);
+	return arena->core->status;
 }
 
 CoreStatus

@@ -39,6 +39,11 @@ typedef struct Holdout
 extern CoreStatus holdout_split(Holdout *holdout, Arena *arena, const Graph *graph,
 								const EncoderOptions *options, Graph *training);
 
+/* The same without making the second graph: *marks says of each entry of the users' lists whether it was
+ * taken out, and is NULL with nothing to take out. */
+extern CoreStatus holdout_mark(Holdout *holdout, Arena *arena, const Graph *graph,
+							   const EncoderOptions *options, uint8_t **marks);
+
 /* Rank all objects for the query users by vectors (n_nodes x width, as stored). */
 extern CoreStatus holdout_quality(Holdout *holdout, Arena *arena, const Graph *training,
 								  const float *vectors, int width, RankingQuality *quality);

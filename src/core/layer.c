@@ -16,6 +16,19 @@
 
 #define LEAKY_SLOPE 0.2f		/* of the mapping's activation (DisenGCN's leaky ReLU) */
 
+/* Rows that go into a layer and that come out of it. */
+static int32_t
+rows_in(const Network *network, int l)
+{
+	return network->layer_nodes[l];
+}
+
+static int32_t
+rows_out(const Network *network, int l)
+{
+	return network->layer_nodes[l + 1];
+}
+
 static const float *
 layer_input(const Network *network, int l)
 {
@@ -43,13 +56,14 @@ open_routing(Network *network, int l, Arena *arena, bool for_training)
 {
 	const EncoderOptions *options = network->options;
 	LayerState *layer = &network->layers[l];
-	size_t		nodes = network->graph->n_nodes;
+	size_t		nodes = rows_out(network, l);
 	bool		full = for_training && options->full_gradient;
 
 	if (options->keep_lengths)
-		layer->inverse_lengths = layer->start_inverse = arena_floats(arena, nodes * options->factors);
+		layer->inverse_lengths = layer->start_inverse =
+			arena_floats(arena, (size_t) rows_in(network, l) * options->factors);
 	if (options->keep_lengths && layer->z != start_rows(network, l))
-		layer->start_inverse = arena_floats(arena, nodes * options->factors);
+		layer->start_inverse = arena_floats(arena, (size_t) rows_in(network, l) * options->factors);
 	for (int t = 0; t < options->routing_iterations; t++)
 	{
 		bool		last = t == options->routing_iterations - 1;
@@ -60,7 +74,7 @@ open_routing(Network *network, int l, Arena *arena, bool for_training)
 			layer->norms[t] = arena_floats(arena, nodes * options->factors);
 	}
 	if (for_training && !options->full_gradient)
-		layer->first_weights = arena_floats(arena, 2 * network->graph->n_edges * options->factors);
+		layer->first_weights = arena_floats(arena, (size_t) network->lists[l].n_entries * options->factors);
 	layer->output = layer->centres[options->routing_iterations - 1];
 	return network->core->status;
 }
@@ -69,7 +83,7 @@ CoreStatus
 layer_open(Network *network, int l, Arena *arena, bool for_training)
 {
 	LayerState *layer = &network->layers[l];
-	size_t		nodes = network->graph->n_nodes;
+	size_t		nodes = rows_in(network, l);
 	bool		routing = network->options->routing != ROUTING_OFF;
 
 	if (network->linear_mapping || normalises(network, l))
@@ -80,13 +94,13 @@ layer_open(Network *network, int l, Arena *arena, bool for_training)
 		layer->z_lengths = arena_floats(arena, nodes * network->options->factors);
 	if (network->options->attention == ATTENTION_ADDITIVE)
 	{
-		layer->second_weights = arena_floats(arena, 2 * network->graph->n_edges);
-		layer->own = arena_floats(arena, nodes * network->attention_width);
+		layer->second_weights = arena_floats(arena, network->lists[l].n_entries);
+		layer->own = arena_floats(arena, (size_t) rows_out(network, l) * network->attention_width);
 		layer->other = arena_floats(arena, nodes * network->attention_width);
 	}
 	if (routing)
 		return open_routing(network, l, arena, for_training);
-	layer->output = arena_floats(arena, nodes * network->width);
+	layer->output = arena_floats(arena, (size_t) rows_out(network, l) * network->width);
 	return network->core->status;
 }
 
@@ -96,7 +110,7 @@ static Dense
 mapping_product(Network *network, int l, float *y)
 {
 	return (Dense) {
-		.core = network->core, .rows = network->graph->n_nodes,
+		.core = network->core, .rows = rows_in(network, l),
 		.inputs = network->width, .outputs = network->width,
 		.x = layer_input(network, l), .y = y,
 		.matrix = network->parameters + network->layout.mappings[l],
@@ -159,7 +173,7 @@ mapping_forward(Network *network, int l)
 			return network->core->status;
 	}
 	if (network->linear_mapping || normalises(network, l) || network->layers[l].inverse_lengths != NULL)
-		return network_over_nodes(network, map_nodes, &task);
+		return network_over_rows(network, rows_in(network, l), map_nodes, &task);
 	return CORE_OK;
 }
 
@@ -237,9 +251,9 @@ mapping_backward(Network *network, int l)
 	Dense		product;
 
 	if (network->linear_mapping || normalises(network, l) || network->z_unit_gradient != NULL)
-		if (network_over_nodes(network, unmap_nodes, &task) != CORE_OK)
+		if (network_over_rows(network, rows_in(network, l), unmap_nodes, &task) != CORE_OK)
 			return network->core->status;
-	if (network_over_nodes(network, start_input_gradient, &task) != CORE_OK)
+	if (network_over_rows(network, rows_in(network, l), start_input_gradient, &task) != CORE_OK)
 		return network->core->status;
 	if (!network->linear_mapping)
 		return CORE_OK;
@@ -255,11 +269,13 @@ mapping_backward(Network *network, int l)
 
 /* ---- additive attention ---------------------------------------------------------------- */
 
+/* W_s h of the nodes that come out, or W_d h of those that go in. */
 static Dense
 attention_product(Network *network, int l, size_t matrix, float *y)
 {
 	return (Dense) {
-		.core = network->core, .rows = network->graph->n_nodes,
+		.core = network->core,
+		.rows = matrix == network->layout.attention_own[l] ? rows_out(network, l) : rows_in(network, l),
 		.inputs = network->width, .outputs = network->attention_width,
 		.x = layer_input(network, l), .y = y, .matrix = network->parameters + matrix,
 	};
@@ -267,22 +283,24 @@ attention_product(Network *network, int l, size_t matrix, float *y)
 
 /* Weights of the entries' interactions, with the gains of the layer's types. */
 static const float *
-interaction_weights(const Network *network)
+interaction_weights(const Network *network, int l)
 {
+	if (network->degrees != NULL)
+		return network->lists[l].weights;
 	return network->graph->types != NULL ? network->typed_weights : network->entry_weights;
 }
 
 static AttentionTask
 attention_task(Network *network, int l)
 {
+	const LayerLists *lists = &network->lists[l];
 	LayerState *layer = &network->layers[l];
 
 	return (AttentionTask) {
-		.offsets = network->graph->offsets, .neighbours = network->graph->neighbours,
-		.reverse = network->graph->reverse, .width = network->attention_width,
+		.offsets = lists->offsets, .neighbours = lists->neighbours, .width = network->attention_width,
 		.own = layer->own, .other = layer->other,
 		.nu = network->parameters + network->layout.attention_nu[l],
-		.entry_weights = interaction_weights(network), .scores = layer->second_weights,
+		.entry_weights = interaction_weights(network, l), .scores = layer->second_weights,
 		.scale = network->node_scale[0],	/* the same for all nodes with additive attention */
 		.score_gradient = network->weight_gradient,
 		.own_gradient = network->own_gradient, .other_gradient = network->other_gradient,
@@ -307,7 +325,7 @@ attention_forward(Network *network, int l)
 
 	if (dense_forward(&own) != CORE_OK || dense_forward(&other) != CORE_OK)
 		return network->core->status;
-	return network_over_nodes(network, attend_nodes, &task);
+	return network_over_rows(network, rows_out(network, l), attend_nodes, &task);
 }
 
 static void
@@ -346,12 +364,17 @@ attention_backward(Network *network, int l)
 {
 	AttentionTask task = attention_task(network, l);
 	float	   *nu = network->gradients + network->layout.attention_nu[l];
+	int			shards = network_shards_of_rows(network, rows_out(network, l));
 
-	if (network_over_nodes(network, attention_centre_nodes, &task) != CORE_OK ||
-		network_over_nodes(network, attention_neighbour_nodes, &task) != CORE_OK)
+	if (network_over_rows(network, rows_out(network, l), attention_centre_nodes, &task) != CORE_OK)
+		return network->core->status;
+	task.offsets = network->lists[l].back_offsets;
+	task.neighbours = network->lists[l].back_neighbours;
+	task.reverse = network->lists[l].reverse;
+	if (network_over_rows(network, rows_in(network, l), attention_neighbour_nodes, &task) != CORE_OK)
 		return network->core->status;
 	memset(nu, 0, network->attention_width * sizeof(float));
-	for (int shard = 0; shard < network->n_shards; shard++)
+	for (int shard = 0; shard < shards; shard++)
 		network->kernels->add_scaled(nu, network->nu_partial + (size_t) shard * network->attention_width,
 									 1, network->attention_width);
 	if (attention_matrix_backward(network, l, network->layout.attention_own[l],
@@ -369,13 +392,14 @@ static const float *
 entry_weights(const Network *network, int l)
 {
 	return network->options->attention == ATTENTION_ADDITIVE ?
-		network->layers[l].second_weights : interaction_weights(network);
+		network->layers[l].second_weights : interaction_weights(network, l);
 }
 
 static bool
 has_twin_weights(const Network *network)
 {
-	return network->options->attention != ATTENTION_ADDITIVE && network->graph->types == NULL;
+	return network->options->attention != ATTENTION_ADDITIVE && network->graph->types == NULL &&
+		network->degrees == NULL;
 }
 
 static RoutingTask
@@ -384,8 +408,7 @@ routing_task(Network *network, int l)
 	const EncoderOptions *options = network->options;
 	LayerState *layer = &network->layers[l];
 	RoutingTask task = {
-		.offsets = network->graph->offsets, .neighbours = network->graph->neighbours,
-		.reverse = network->graph->reverse,
+		.offsets = network->lists[l].offsets, .neighbours = network->lists[l].neighbours,
 		.factors = options->factors, .sub_width = network->sub_width,
 		.rounds = options->routing_iterations,
 		.own_centre = options->routing == ROUTING_OWN_CENTRE,
@@ -414,7 +437,7 @@ static GatherTask
 gather_task(Network *network, int l)
 {
 	return (GatherTask) {
-		.offsets = network->graph->offsets, .neighbours = network->graph->neighbours,
+		.offsets = network->lists[l].offsets, .neighbours = network->lists[l].neighbours,
 		.weights = entry_weights(network, l),
 		.left = network->node_scale, .right = network->neighbour_scale,
 		.input = network->layers[l].z, .output = network->layers[l].output,
@@ -447,13 +470,13 @@ layer_forward(Network *network, int l)
 	{
 		RoutingTask task = routing_task(network, l);
 
-		return network_over_nodes(network, route_forward_nodes, &task);
+		return network_over_rows(network, rows_out(network, l), route_forward_nodes, &task);
 	}
 	else
 	{
 		GatherTask	task = gather_task(network, l);
 
-		return network_over_nodes(network, gather_nodes, &task);
+		return network_over_rows(network, rows_out(network, l), gather_nodes, &task);
 	}
 }
 
@@ -488,15 +511,51 @@ plain_backward(Network *network, int l)
 	GatherTask	task = gather_task(network, l);
 
 	if (network->weight_gradient != NULL &&
-		network_over_nodes(network, entry_dot_nodes, &task) != CORE_OK)
+		network_over_rows(network, rows_out(network, l), entry_dot_nodes, &task) != CORE_OK)
 		return network->core->status;
+	task.offsets = network->lists[l].back_offsets;
+	task.neighbours = network->lists[l].back_neighbours;
 	task.left = network->neighbour_scale;
 	task.right = network->node_scale;
 	if (!has_twin_weights(network))
-		task.reverse = network->graph->reverse;
+		task.reverse = network->lists[l].reverse;
 	task.input = network->layer_gradient;
 	task.output = network->z_gradient;
-	return network_over_nodes(network, gather_nodes, &task);
+	return network_over_rows(network, rows_in(network, l), gather_nodes, &task);
+}
+
+/* Rows that only go into the layer gather nothing as centres. */
+static void
+clear_nodes(const Network *network, void *argument, int32_t first, int32_t last, int64_t shard)
+{
+	int			l = *(int *) argument;
+	int32_t		begin = first < rows_out(network, l) ? rows_out(network, l) : first;
+	size_t		start = (size_t) begin * network->width;
+	size_t		bytes = begin < last ? (size_t) (last - begin) * network->width * sizeof(float) : 0;
+
+	(void) shard;
+	memset(network->z_gradient + start, 0, bytes);
+	if (network->z_unit_gradient != NULL)
+		memset(network->z_unit_gradient + start, 0, bytes);
+	if (network->start_gradient != NULL)
+		memset(network->start_gradient + start, 0, bytes);
+}
+
+/* The gradient of z under routing: what each node gathers as a centre, then as a neighbour. */
+static CoreStatus
+routing_backward(Network *network, int l)
+{
+	RoutingTask task = routing_task(network, l);
+
+	if (network_over_rows(network, rows_out(network, l), route_centre_nodes, &task) != CORE_OK)
+		return network->core->status;
+	if (rows_out(network, l) < rows_in(network, l) &&
+		network_over_rows(network, rows_in(network, l), clear_nodes, &l) != CORE_OK)
+		return network->core->status;
+	task.offsets = network->lists[l].back_offsets;
+	task.neighbours = network->lists[l].back_neighbours;
+	task.reverse = network->lists[l].reverse;
+	return network_over_rows(network, rows_in(network, l), route_neighbour_nodes, &task);
 }
 
 /* The mean of layers takes z of the first layer as layer 0 when that is h0 made unit. */
@@ -525,10 +584,7 @@ layer_backward(Network *network, int l)
 	}
 	else
 	{
-		RoutingTask task = routing_task(network, l);
-
-		if (network_over_nodes(network, route_centre_nodes, &task) != CORE_OK ||
-			network_over_nodes(network, route_neighbour_nodes, &task) != CORE_OK)
+		if (routing_backward(network, l) != CORE_OK)
 			return network->core->status;
 		if (l == 0 && options->layer_mean && !network->linear_mapping &&
 			network_over_nodes(network, add_layer_zero_share, NULL) != CORE_OK)

@@ -80,6 +80,16 @@ list_positives(Loss *loss, Arena *arena)
 	return CORE_OK;
 }
 
+/* Nodes that a step may give gradients to. */
+static size_t
+loss_most_nodes(const Loss *loss)
+{
+	size_t		n_nodes = loss->graph->n_nodes;
+	size_t		named = 2 * (size_t) loss->batch + loss->negatives;
+
+	return loss->shared_negatives && named < n_nodes ? named : n_nodes;
+}
+
 CoreStatus
 loss_open(Loss *loss, Arena *arena, Network *network)
 {
@@ -89,6 +99,8 @@ loss_open(Loss *loss, Arena *arena, Network *network)
 
 	memset(loss, 0, sizeof(*loss));
 	loss->network = network;
+	loss->graph = graph;
+	loss->shared_negatives = options->sampled_neighbours > 0;
 	if (list_positives(loss, arena) != CORE_OK)
 		return arena->core->status;
 	loss->batch = loss->n_positives < options->batch_size ? (int) loss->n_positives : options->batch_size;
@@ -104,7 +116,7 @@ loss_open(Loss *loss, Arena *arena, Network *network)
 	loss->row_gradients = arena_floats(arena, rows * network->width);
 	loss->bias_gradients = arena_floats(arena, rows - loss->batch);
 	loss->group_losses = arena_doubles(arena, loss->groups);
-	loss->slot_starts = arena_allocate(arena, (size_t) graph->n_nodes + 1, sizeof(int64_t));
+	loss->slot_starts = arena_allocate(arena, loss_most_nodes(loss) + 1, sizeof(int64_t));
 	loss->slots = arena_allocate(arena, rows, sizeof(int32_t));
 	return open_scratch(loss, arena);
 }
@@ -132,8 +144,9 @@ user_of_entry(const Graph *graph, int64_t e)
 static void
 draw_negatives(const Loss *loss, int64_t group, int32_t *drawn)
 {
-	const Graph *graph = loss->network->graph;
-	uint64_t	counter = (uint64_t) (loss->step * loss->groups + group) * loss->negatives;
+	const Graph *graph = loss->graph;
+	int64_t		turn = loss->shared_negatives ? loss->step : loss->step * loss->groups + group;
+	uint64_t	counter = (uint64_t) turn * loss->negatives;
 
 	for (int i = 0; i < loss->negatives; i++)
 	{
@@ -289,14 +302,14 @@ score_ceiling(const Loss *loss, const GroupPlace *place, const LossScratch *scra
 	return largest + 1 / network->options->temperature;
 }
 
-/* One group: draw, multiply, and leave its gradients by row. */
+/* One group: multiply, and leave its gradients by row. */
 static void
 run_group(void *argument, int64_t group, int worker)
 {
 	Loss	   *loss = argument;
 	Network    *network = loss->network;
 	LossScratch *scratch = &loss->scratch[worker];
-	int32_t    *drawn = loss->drawn + group * loss->negatives;
+	const int32_t *drawn = loss->drawn + group * loss->negatives;
 	size_t		row = 2 * (size_t) loss->batch + group * loss->negatives;
 	int			first = (int) group * LOSS_GROUP;
 	GroupPlace	place = {
@@ -306,7 +319,6 @@ run_group(void *argument, int64_t group, int worker)
 		.negative_bias = loss->bias_gradients + row - loss->batch,
 	};
 
-	draw_negatives(loss, group, drawn);
 	copy_rows(network, drawn, loss->negatives, scratch->negatives);
 	for (int i = 0; i < loss->negatives; i++)
 	{
@@ -397,13 +409,22 @@ typedef struct BatchPlace
 	int64_t		first;
 } BatchPlace;
 
-/* The positives of one group. */
+/* An edge that may be learnt from in place of one that may not. */
+static int64_t
+another_positive(const Loss *loss, uint64_t seed, int64_t e)
+{
+	for (uint64_t i = 0; loss->left_out[e / 64] >> e % 64 & 1; i++)
+		e = (int64_t) random_below(seed, random_mix(e), i, loss->n_positives);
+	return e;
+}
+
+/* The positives of one group, and its negatives. */
 static void
 choose_group(void *argument, int64_t group, int worker)
 {
 	const BatchPlace *batch = argument;
 	Loss	   *loss = batch->loss;
-	const Graph *graph = loss->network->graph;
+	const Graph *graph = loss->graph;
 	uint64_t	seed = random_bits(loss->network->options->seed, RANDOM_EDGE_ORDER, batch->epoch);
 	int			last = (int) (group + 1) * LOSS_GROUP;
 
@@ -413,12 +434,15 @@ choose_group(void *argument, int64_t group, int worker)
 		int64_t		place = random_place(seed, RANDOM_EDGE_ORDER, loss->n_positives, batch->first + i);
 		int64_t		e = loss->positives == NULL ? place : loss->positives[place];
 
+		if (loss->left_out != NULL)
+			e = another_positive(loss, seed, e);
 		loss->entries[i] = e;
 		loss->users[i] = user_of_entry(graph, e);
 		loss->objects[i] = graph->neighbours[e];
 		loss->weights[i] = loss->positive_weights != NULL ? loss->positive_weights[place] :
 			graph->weights == NULL ? 1 : graph->weights[e];
 	}
+	draw_negatives(loss, group, loss->drawn + group * loss->negatives);
 }
 
 /* Groups of the current batch. */

@@ -29,7 +29,10 @@ typedef struct LossScratch
 
 typedef struct Loss
 {
-	Network    *network;
+	Network    *network;		/* that is propagated: of the graph, or of a block of it */
+	const Graph *graph;			/* positives and negatives are drawn from */
+	const uint64_t *left_out;	/* a bit for each of its entries that is none to learn from; NULL = none */
+	bool		shared_negatives;	/* all groups have the same */
 	int64_t		n_positives;	/* edges to be predicted */
 	uint32_t   *positives;		/* their places in the users' lists; NULL = all edges */
 	float	   *positive_weights;	/* mean 1; NULL: those of the graph */
@@ -54,7 +57,10 @@ typedef struct Loss
 
 extern CoreStatus loss_open(Loss *loss, Arena *arena, Network *network);
 
-/* Take positives first .. first + count - 1 of the epoch's random order of edges as the batch. */
+/*
+ * Take positives first .. first + count - 1 of the epoch's random order of edges as the batch, and draw its
+ * negatives.  When the network is that of a block the caller then replaces nodes by their numbers in it.
+ */
 extern CoreStatus loss_choose(Loss *loss, int epoch, int64_t first, int count);
 
 /*

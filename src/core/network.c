@@ -13,9 +13,6 @@
 #include "core/network_states.h"
 #include "core/random.h"
 
-/* Entries of one shard of nodes: about 2 ms of routing. */
-#define SHARD_ENTRIES 16384
-
 static size_t
 reserve(ParameterLayout *layout, size_t count)
 {
@@ -35,7 +32,7 @@ lay_out_parameters(Network *network)
 
 	memset(layout, 0, sizeof(*layout));
 	if (options->id_embeddings || !any_features)
-		layout->id_count = network->graph->n_nodes * width;
+		layout->id_count = network->layer_nodes[0] * width;
 	layout->id_embeddings = reserve(layout, layout->id_count);
 	layout->object_bias = reserve(layout, network->graph->n_objects);
 	for (int side = 0; side < 2; side++)
@@ -147,34 +144,6 @@ draw_parameters(Network *network)
 	return network->core->status;
 }
 
-/* Cut the nodes into shards of at most SHARD_ENTRIES entries (or one larger node). */
-static CoreStatus
-cut_shards(Network *network, Arena *arena)
-{
-	const Graph *graph = network->graph;
-	int64_t		work = 2 * graph->n_edges + graph->n_nodes;
-	int64_t		most = work / SHARD_ENTRIES * 2 + 2;
-	int64_t		filled = 0;
-
-	network->shards = arena_allocate(arena, most + 1, sizeof(int32_t));
-	if (network->shards == NULL)
-		return network->core->status;
-	network->shards[0] = 0;
-	for (int32_t v = 0; v < graph->n_nodes; v++)
-	{
-		int64_t		cost = graph_degree(graph, v) + 1;
-
-		if (filled > 0 && filled + cost > SHARD_ENTRIES)
-		{
-			network->shards[++network->n_shards] = v;
-			filled = 0;
-		}
-		filled += cost;
-	}
-	network->shards[++network->n_shards] = graph->n_nodes;
-	return CORE_OK;
-}
-
 /* See network.h. */
 double
 network_weighted_degree(const Graph *graph, int32_t v)
@@ -200,20 +169,21 @@ network_weighted_degree(const Graph *graph, int32_t v)
 static CoreStatus
 set_scales(Network *network, Arena *arena)
 {
-	const Graph *graph = network->graph;
+	int32_t		n_nodes = network->layer_nodes[0];
 	AttentionRule attention = network->options->attention;
 	double		scale = network->options->neighbour_scale;
 
 	if (network->options->routing != ROUTING_OFF)
 		scale *= network->options->factors;
-	network->node_scale = arena_floats(arena, graph->n_nodes);
+	network->node_scale = arena_floats(arena, n_nodes);
 	if (attention == ATTENTION_SYMMETRIC)
-		network->neighbour_scale = arena_floats(arena, graph->n_nodes);
+		network->neighbour_scale = arena_floats(arena, n_nodes);
 	if (network->core->status != CORE_OK)
 		return network->core->status;
-	for (int32_t v = 0; v < graph->n_nodes; v++)
+	for (int32_t v = 0; v < n_nodes; v++)
 	{
-		double		degree = network_weighted_degree(graph, v);
+		double		degree = network->degrees != NULL ? network->degrees[v] :
+			network_weighted_degree(network->graph, v);
 		double		inverse = degree > SMALLEST_DEGREE ? 1 / degree : 0;
 
 		if (attention == ATTENTION_SYMMETRIC)
@@ -231,7 +201,7 @@ open_weights(Network *network, Arena *arena)
 	const Graph *graph = network->graph;
 	int64_t		entries = 2 * graph->n_edges;
 
-	if (!network->options->hide_positives || graph->types != NULL)
+	if (!network->options->hide_positives || graph->types != NULL || network->degrees != NULL)
 		return CORE_OK;
 	network->entry_weights = network->shown_weights = arena_floats(arena, entries);
 	if (network->shown_weights == NULL)
@@ -250,7 +220,18 @@ row_room(const Network *network)
 {
 	int			stored = network->options->dimension + ENCODER_EXTRA_NUMBERS;
 
-	return (size_t) network->graph->n_nodes * (stored > network->width ? stored : network->width);
+	return (size_t) network->layer_nodes[0] * (stored > network->width ? stored : network->width);
+}
+
+/* Entries of the layer that has most. */
+static size_t
+most_entries(const Network *network)
+{
+	int64_t		most = 0;
+
+	for (int l = 0; l < network->options->layers; l++)
+		most = network->lists[l].n_entries > most ? network->lists[l].n_entries : most;
+	return most;
 }
 
 /* Reserve the gradients and the scratch space of the backward pass. */
@@ -258,13 +239,16 @@ static CoreStatus
 open_backward(Network *network, Arena *arena)
 {
 	const EncoderOptions *options = network->options;
-	size_t		rows = (size_t) network->graph->n_nodes * network->width;
-	size_t		entries = 2 * network->graph->n_edges;
+	size_t		rows = (size_t) network->layer_nodes[0] * network->width;
+	size_t		entries = most_entries(network);
 	bool		routing = options->routing != ROUTING_OFF;
 	bool		additive = options->attention == ATTENTION_ADDITIVE;
 	size_t		partial = 0;
 
-	network->gradients = arena_allocate_zeroed(arena, network->layout.total, sizeof(float));
+	network->gradients = arena_floats(arena, network->layout.total);
+	if (network->gradients != NULL)	/* of what fills up arrays; those of rows are set by every pass */
+		memset(network->gradients + network->layout.object_bias, 0,
+			   (network->layout.total - network->layout.object_bias) * sizeof(float));
 	network->layer_gradient = network->unit_gradient = network->layout.id_count > 0 ?
 		network->gradients + network->layout.id_embeddings : arena_floats(arena, rows);
 	if (options->layer_mean)
@@ -281,12 +265,12 @@ open_backward(Network *network, Arena *arena)
 		network->weight_gradient = arena_floats(arena, entries);
 	if (additive)
 	{
-		size_t		attention_rows = (size_t) network->graph->n_nodes * network->attention_width;
+		size_t		attention_rows = (size_t) network->layer_nodes[0] * network->attention_width;
 
 		network->own_gradient = arena_floats(arena, attention_rows);
 		network->other_gradient = arena_floats(arena, attention_rows);
 		network->nu_partial = arena_floats(arena, (size_t) network->n_shards * network->attention_width);
-		partial = dense_partial_count(network->graph->n_nodes, network->width, network->attention_width);
+		partial = dense_partial_count(network->layer_nodes[0], network->width, network->attention_width);
 	}
 	for (int side = 0; side < 2; side++)
 		if (network->features[side] != NULL)
@@ -298,7 +282,7 @@ open_backward(Network *network, Arena *arena)
 		}
 	if (network->linear_mapping)
 	{
-		size_t		need = dense_partial_count(network->graph->n_nodes, network->width, network->width);
+		size_t		need = dense_partial_count(network->layer_nodes[0], network->width, network->width);
 
 		partial = need > partial ? need : partial;
 	}
@@ -313,13 +297,27 @@ reads_out_in_place(const EncoderOptions *options, bool for_training)
 	return !options->layer_mean && (options->routing == ROUTING_OFF || options->keep_lengths || !for_training);
 }
 
-CoreStatus
-network_open(Network *network, Core *core, Arena *arena, const Graph *graph,
-			 const Features *users, const Features *objects,
-			 const EncoderOptions *options, bool for_training)
+/* All layers have the graph's lists. */
+static void
+set_whole_graph(Network *network)
 {
-	size_t		rows;
+	const Graph *graph = network->graph;
 
+	for (int l = 0; l <= network->options->layers; l++)
+		network->layer_nodes[l] = graph->n_nodes;
+	for (int l = 0; l < network->options->layers; l++)
+		network->lists[l] = (LayerLists) {
+			.offsets = graph->offsets, .neighbours = graph->neighbours,
+			.back_offsets = graph->offsets, .back_neighbours = graph->neighbours,
+			.reverse = graph->reverse, .n_entries = 2 * graph->n_edges,
+		};
+}
+
+/* What follows from the options, and with it the layout of the parameters. */
+static void
+describe(Network *network, Core *core, const Graph *graph, const Features *users, const Features *objects,
+		 const EncoderOptions *options, const GraphBlock *block)
+{
 	memset(network, 0, sizeof(*network));
 	network->core = core;
 	network->kernels = kernels_select(core->portable);
@@ -334,16 +332,29 @@ network_open(Network *network, Core *core, Arena *arena, const Graph *graph,
 	network->width = options->factors * network->sub_width;
 	network->attention_width = (options->attention_width + KERNEL_LANES - 1) & ~(KERNEL_LANES - 1);
 	network->entry_weights = graph->weights;
+	set_whole_graph(network);
+	if (block != NULL)
+	{
+		network->degrees = block->degrees;
+		memcpy(network->layer_nodes, block->layer_nodes, sizeof(network->layer_nodes));
+		memcpy(network->lists, block->lists, sizeof(network->lists));
+	}
 	lay_out_parameters(network);
+}
 
-	rows = (size_t) graph->n_nodes * network->width;
-	network->parameters = arena_allocate_zeroed(arena, network->layout.total, sizeof(float));
-	network->lengths = arena_floats(arena, graph->n_nodes);
-	if (users != NULL || objects != NULL)
-		network->h0 = arena_floats(arena, rows);
+/* Everything but the parameters' first numbers. */
+static CoreStatus
+open_layers(Network *network, Arena *arena, bool for_training)
+{
+	const EncoderOptions *options = network->options;
+	Core	   *core = network->core;
+
+	network->lengths = arena_floats(arena, network->layer_nodes[options->layers]);
+	if (network->features[0] != NULL || network->features[1] != NULL)
+		network->h0 = arena_floats(arena, (size_t) network->layer_nodes[0] * network->width);
 	else
 		network->h0 = network->parameters + network->layout.id_embeddings;
-	if (core->status != CORE_OK || cut_shards(network, arena) != CORE_OK ||
+	if (core->status != CORE_OK || network_cut_shards(network, arena) != CORE_OK ||
 		set_scales(network, arena) != CORE_OK || edge_types_open(network, arena, for_training) != CORE_OK)
 		return core->status;
 	for (int l = 0; l < options->layers; l++)
@@ -352,10 +363,55 @@ network_open(Network *network, Core *core, Arena *arena, const Graph *graph,
 	if (reads_out_in_place(options, for_training))
 		network->unit = network->layers[options->layers - 1].output;
 	else
-		network->unit = arena_floats(arena, rows);
+		network->unit = arena_floats(arena, (size_t) network->layer_nodes[options->layers] * network->width);
 	if (for_training && (open_weights(network, arena) != CORE_OK || open_backward(network, arena) != CORE_OK))
 		return core->status;
+	return core->status;
+}
+
+CoreStatus
+network_open(Network *network, Core *core, Arena *arena, const Graph *graph,
+			 const Features *users, const Features *objects,
+			 const EncoderOptions *options, bool for_training)
+{
+	describe(network, core, graph, users, objects, options, NULL);
+	network->parameters = arena_allocate_zeroed(arena, network->layout.total, sizeof(float));
+	if (open_layers(network, arena, for_training) != CORE_OK)
+		return core->status;
 	return draw_parameters(network);
+}
+
+CoreStatus
+network_open_parameters(Network *network, Core *core, Arena *arena, const Graph *graph, const EncoderOptions *options)
+{
+	describe(network, core, graph, NULL, NULL, options, NULL);
+	network->parameters = arena_allocate_zeroed(arena, network->layout.total + row_room(network) -
+												(size_t) graph->n_nodes * network->width, sizeof(float));
+	if (core->status != CORE_OK || network_cut_shards(network, arena) != CORE_OK)
+		return core->status;
+	return draw_parameters(network);
+}
+
+CoreStatus
+network_open_block(Network *network, Core *core, Arena *arena, const GraphBlock *block, const EncoderOptions *options)
+{
+	describe(network, core, &block->seeds, NULL, NULL, options, block);
+	network->parameters = arena_floats(arena, network->layout.total);
+	return open_layers(network, arena, true);
+}
+
+CoreStatus
+network_open_layer(Network *network, Core *core, Arena *arena, const GraphBlock *block, const EncoderOptions *options,
+				   int l)
+{
+	describe(network, core, &block->seeds, NULL, NULL, options, block);
+	network->parameters = arena_floats(arena, network->layout.total);
+	network->h0 = network->parameters + network->layout.id_embeddings;
+	if (l > 0)
+		network->layers[l - 1].output = network->h0;
+	if (core->status != CORE_OK || network_cut_shards(network, arena) != CORE_OK || set_scales(network, arena) != CORE_OK)
+		return core->status;
+	return layer_open(network, l, arena, false);
 }
 
 /* Both directions of an edge carry the same weight. */
@@ -399,31 +455,6 @@ network_show_edges(Network *network, const int64_t *entries, int n)
 		return;
 	for (int i = 0; i < n; i++)
 		set_weight(network, entries[i], weights == NULL ? 1 : weights[entries[i]]);
-}
-
-typedef struct OverNodes
-{
-	const Network *network;
-	NodeFunction function;
-	void	   *argument;
-} OverNodes;
-
-static void
-run_node_shard(void *argument, int64_t shard, int worker)
-{
-	const OverNodes *over = argument;
-
-	(void) worker;
-	over->function(over->network, over->argument,
-				   over->network->shards[shard], over->network->shards[shard + 1], shard);
-}
-
-CoreStatus
-network_over_nodes(const Network *network, NodeFunction function, void *argument)
-{
-	OverNodes	over = {network, function, argument};
-
-	return core_parallel(network->core, network->n_shards, run_node_shard, &over);
 }
 
 /* The dense product that projects the features of users (side 0) or objects (side 1). */
@@ -512,7 +543,7 @@ network_forward(Network *network)
 		if (layer_forward(network, l) != CORE_OK)
 			return network->core->status;
 	}
-	return network_over_nodes(network, readout_nodes, NULL);
+	return network_over_rows(network, network->layer_nodes[network->options->layers], readout_nodes, NULL);
 }
 
 static void
@@ -554,7 +585,8 @@ input_backward(Network *network)
 CoreStatus
 network_backward(Network *network)
 {
-	if (network_over_nodes(network, readout_backward_nodes, NULL) != CORE_OK)
+	if (network_over_rows(network, network->layer_nodes[network->options->layers],
+						  readout_backward_nodes, NULL) != CORE_OK)
 		return network->core->status;
 	for (int l = network->options->layers - 1; l >= 0; l--)
 		if (layer_backward(network, l) != CORE_OK)

@@ -59,11 +59,44 @@ typedef struct KnownNodes
 	const float *states;		/* n x network_state_numbers() */
 } KnownNodes;
 
+/*
+ * The lists of one layer: the neighbours that each node it gives is computed from, and the same
+ * entries the other way round.  In a network over the whole graph all layers have the graph's own.
+ */
+typedef struct LayerLists
+{
+	const int64_t *offsets;
+	const int32_t *neighbours;
+	const float *weights;		/* of blocks; the graph's are in entry_weights */
+	const int64_t *back_offsets;	/* of each node that comes in: the nodes whose neighbour it is, ... */
+	const int32_t *back_neighbours;
+	const uint32_t *reverse;	/* ... and where it stands in their lists */
+	int64_t		n_entries;
+} LayerLists;
+
+/*
+ * A part of a graph that is propagated by itself.  Nodes are numbered anew: first those that are
+ * read out, users before objects, then those that they are computed from, layer by layer.
+ */
+typedef struct GraphBlock
+{
+	Graph		seeds;			/* the nodes that are read out; edges that the loss knows of */
+	int32_t		layer_nodes[NETWORK_MAX_LAYERS + 1];
+	LayerLists	lists[NETWORK_MAX_LAYERS];
+	const float *degrees;		/* of all nodes, in the whole graph */
+} GraphBlock;
+
 typedef struct Network
 {
 	Core	   *core;
 	const Kernels *kernels;
-	const Graph *graph;
+	const Graph *graph;			/* of a block: its seeds */
+	const float *degrees;		/* of a block's nodes in the whole graph, weights added up; else NULL */
+
+	/* The first layer_nodes[l] nodes go into layer l, the first layer_nodes[l + 1] come out; without a
+	 * block all nodes of the graph. */
+	int32_t		layer_nodes[NETWORK_MAX_LAYERS + 1];
+	LayerLists	lists[NETWORK_MAX_LAYERS];
 	const EncoderOptions *options;
 	const Features *features[2];	/* users, objects; NULL = none */
 	bool		linear_mapping;
@@ -124,6 +157,19 @@ extern CoreStatus network_open(Network *network, Core *core, Arena *arena, const
 							   const Features *users, const Features *objects,
 							   const EncoderOptions *options, bool for_training);
 
+/* Nothing but the parameters, drawn, with room for stored vectors in the place of the ID embeddings: blocks do
+ * the work. */
+extern CoreStatus network_open_parameters(Network *network, Core *core, Arena *arena, const Graph *graph,
+										  const EncoderOptions *options);
+
+/* All for training over a block, but its parameters' numbers.  Without features, types and layer_mean. */
+extern CoreStatus network_open_block(Network *network, Core *core, Arena *arena, const GraphBlock *block,
+									 const EncoderOptions *options);
+
+/* What layer l alone needs to be run over a block, with its input in the ID embeddings' place. */
+extern CoreStatus network_open_layer(Network *network, Core *core, Arena *arena, const GraphBlock *block,
+									 const EncoderOptions *options, int l);
+
 /*
  * Leave the edges of `n` entries out of propagation, or take them in again; with types, their
  * behaviours to be predicted: what else joins the two is known when there is something to predict.  Nothing
@@ -141,9 +187,17 @@ extern CoreStatus network_forward(Network *network);
 /* From unit_gradient to gradients (all but that of the object bias, which is the loss's). */
 extern CoreStatus network_backward(Network *network);
 
-/* Run a function over all shards of nodes; it gets the network as `network`. */
+/* Run a function over all shards of the graph's nodes, or of the first n rows of a block; it gets the
+ * network as `network`. */
 typedef void (*NodeFunction) (const Network *network, void *argument, int32_t first, int32_t last,
 							  int64_t shard);
 extern CoreStatus network_over_nodes(const Network *network, NodeFunction function, void *argument);
+extern CoreStatus network_over_rows(const Network *network, int32_t n, NodeFunction function, void *argument);
+
+/* Cut all rows into shards of like work, of some thousand entries (or one larger node). */
+extern CoreStatus network_cut_shards(Network *network, Arena *arena);
+
+/* Shards that network_over_rows() runs. */
+extern int	network_shards_of_rows(const Network *network, int32_t n);
 
 #endif

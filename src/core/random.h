@@ -30,7 +30,8 @@ typedef enum RandomStream
 	RANDOM_CALIBRATION,
 	RANDOM_PROJECTION,
 	RANDOM_TEST,
-	RANDOM_BOOTSTRAP
+	RANDOM_BOOTSTRAP,
+	RANDOM_NEIGHBOURS
 } RandomStream;
 
 static inline uint64_t

@@ -358,11 +358,16 @@ typedef struct Fill
 } Fill;
 
 /* Dimension i of the embedding stands in subspace i % factors. */
+static int
+place_of(const Network *network, int i)
+{
+	return i % network->options->factors * network->sub_width + i / network->options->factors;
+}
+
 static void
 fill_nodes(const Network *network, void *argument, int32_t first, int32_t last, int64_t shard)
 {
 	const Fill *fill = argument;
-	int			factors = network->options->factors;
 
 	(void) shard;
 	for (int32_t v = first; v < last; v++)
@@ -373,7 +378,7 @@ fill_nodes(const Network *network, void *argument, int32_t first, int32_t last, 
 
 		for (int i = 0; i + 1 < fill->s->wanted && i < network->options->dimension; i++)
 		{
-			float	   *place = id + i % factors * network->sub_width + i / factors;
+			float	   *place = id + place_of(network, i);
 
 			*place = (float) (fill->noise * *place + scale[i] * row[fill->order[i + 1]]);
 		}
@@ -382,7 +387,7 @@ fill_nodes(const Network *network, void *argument, int32_t first, int32_t last, 
 
 /* Scale so that the embeddings keep the deviation that random ones have. */
 static CoreStatus
-fill_embeddings(Spectral *s, double power, double noise)
+fill_embeddings(Spectral *s, double power, double noise, float *inverse_values)
 {
 	const Graph *graph = s->network->graph;
 	int		   *order = arena_allocate(s->arena, s->columns, sizeof(int));
@@ -406,12 +411,14 @@ fill_embeddings(Spectral *s, double power, double noise)
 
 		object_factors[i] = weight;
 		factors[i] = value > 1e-6 ? weight / value : 0; /* users' rows still carry the singular value */
+		if (inverse_values != NULL && i < s->network->options->dimension)
+			inverse_values[place_of(s->network, i)] = value > 1e-6 ? (float) (1 / value) : 0;
 	}
 	return network_over_nodes(s->network, fill_nodes, &(Fill) {s, order, factors, object_factors, noise});
 }
 
 CoreStatus
-spectral_start(Network *network, Arena *arena, double power, double noise)
+spectral_start(Network *network, Arena *arena, double power, double noise, float *inverse_values)
 {
 	Core	   *core = network->core;
 	Spectral	s;
@@ -428,5 +435,5 @@ spectral_start(Network *network, Arena *arena, double power, double noise)
 	if (multiply(&s, true) != CORE_OK || gram_matrix(&s, true) != CORE_OK || eigen(&s) != CORE_OK ||
 		rotate(&s, true, s.vectors) != CORE_OK || rotate(&s, false, s.vectors) != CORE_OK)
 		return core->status;
-	return fill_embeddings(&s, power, noise);
+	return fill_embeddings(&s, power, noise, inverse_values);
 }

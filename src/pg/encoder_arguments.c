@@ -63,6 +63,8 @@ json_options(EncoderOptions *options, Option *table)
 		FLOAT_OPTION(learning_rate),
 		BOOL_OPTION(hide_positives),
 		INT_OPTION(negatives),
+		INT_OPTION(sampled_neighbours),
+		INT_OPTION(epoch_steps),
 		FLOAT_OPTION(temperature),
 		INT_OPTION(patience),
 		FLOAT_OPTION(validation_fraction),

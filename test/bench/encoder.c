@@ -38,6 +38,7 @@ set_option(EncoderOptions *o, const char *name, const char *value)
 	INT_OPTION(dimension) INT_OPTION(factors) INT_OPTION(layers) INT_OPTION(routing_iterations)
 	INT_OPTION(attention_width) INT_OPTION(layer_mean) INT_OPTION(full_gradient)
 	INT_OPTION(epochs) INT_OPTION(batch_size) INT_OPTION(negatives) INT_OPTION(patience)
+	INT_OPTION(sampled_neighbours) INT_OPTION(epoch_steps) INT_OPTION(keep_network)
 	INT_OPTION(seed) INT_OPTION(hide_positives) INT_OPTION(keep_lengths)
 	FLOAT_OPTION(routing_temperature) FLOAT_OPTION(learning_rate) FLOAT_OPTION(temperature)
 	FLOAT_OPTION(weight_decay) FLOAT_OPTION(validation_fraction) FLOAT_OPTION(neighbour_scale)
@@ -138,6 +139,7 @@ main(int argc, char **argv)
 	busy = processor_seconds();
 	encoder_train(&core, &arena, &data.graph, NULL, NULL, &options, print_epoch, NULL, &result);
 	check(&core, "training");
+	printf("kept: recall %.4f ndcg %.4f\n", result.best.recall_at_20, result.best.ndcg_at_20);
 	printf("load %.2f s  train %.2f s  processor %.1f s  best epoch %d  peak %.0f MB  estimate %.0f MB  platt %.3f %.3f\n",
 		   loaded - start, wall_seconds() - loaded, processor_seconds() - busy, result.best_epoch, core.memory_peak / 1e6,
 		   encoder_memory(&options, data.graph.n_users, data.graph.n_objects, data.graph.n_edges,

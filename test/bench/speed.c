@@ -172,7 +172,7 @@ run_spectral_start(Bench *bench)
 	Arena		scratch;
 
 	arena_open(&scratch, &bench->core);
-	spectral_start(&bench->network, &scratch, bench->options.spectral_power, bench->options.spectral_noise);
+	spectral_start(&bench->network, &scratch, bench->options.spectral_power, bench->options.spectral_noise, NULL);
 	arena_close(&scratch);
 }
 

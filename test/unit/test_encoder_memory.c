@@ -82,6 +82,47 @@ memory_is_as_estimated(void **state)
 	}
 }
 
+/* On samples the estimate is of the largest block that may be drawn: enough, and not twice as much. */
+static void
+memory_on_samples_is_bounded(void **state)
+{
+	(void) state;
+	for (int i = 0; i < 30; i += sweep_stride())
+	{
+		Scene		scene;
+		Run			run;
+		uint64_t	turn = random_bits(8, RANDOM_TEST, i);
+		double		estimate;
+		double		needed;
+
+		open_scene(&scene, i % 2 ? 6000 : 3000, i % 2 ? 900 : 4000, 40000, turn & 1);
+		scene.options.epochs = i % 8 == 7 ? 0 : 2;
+		scene.options.layers = 1 + turn / 32 % 3;
+		scene.options.dimension = (int) (16 + 16 * (turn / 8 % 3));
+		scene.options.routing = turn / 512 % 3;
+		scene.options.attention = turn / 2048 % 3;
+		scene.options.full_gradient = turn >> 40 & 1;
+		scene.options.keep_lengths = turn >> 51 & 1;
+		scene.options.spectral_start = turn >> 41 & 1;
+		scene.options.validation_fraction = turn >> 43 & 1 ? 0.2f : 0;
+		scene.options.mapping = turn >> 44 & 1 ? MAPPING_LINEAR : MAPPING_AUTOMATIC;
+		scene.options.keep_network = turn >> 45 & 1;
+		scene.options.batch_size = turn >> 46 & 1 ? 3000 : 300;
+		scene.options.negatives = turn >> 47 & 1 ? 1024 : 64;
+		scene.options.sampled_neighbours = 1 + turn / 4 % 8;
+		train(&run, &scene, 1 + i % 3, NULL, NULL);
+		assert_int_equal(run.status, CORE_OK);
+		needed = (double) run.host.core.memory_peak + (scene.graph.n_nodes + 1) * sizeof(int64_t) +
+			2.0 * scene.graph.n_edges * (scene.graph.weights != NULL ? 12 : 8);
+		estimate = (double) encoder_memory(&scene.options, scene.graph.n_users, scene.graph.n_objects,
+										   scene.graph.n_edges, -1, scene.graph.weights != NULL, 0, 0, 1 + i % 3);
+		if (estimate < 0.97 * needed || estimate > 1.6 * needed)
+			fail_msg("case %d: needs %.0f, estimate %.0f (%.2f)", i, needed, estimate, estimate / needed);
+		close_run(&run);
+		close_scene(&scene);
+	}
+}
+
 /* What the estimate asks for is enough, half of it is refused with both numbers. */
 static void
 memory_limit_is_kept(void **state)
@@ -128,6 +169,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(memory_is_as_estimated),
+		cmocka_unit_test(memory_on_samples_is_bounded),
 		cmocka_unit_test(memory_limit_is_kept),
 		cmocka_unit_test(large_graph_fits),
 	};

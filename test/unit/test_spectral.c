@@ -27,7 +27,7 @@ start_from_spectrum(Start *start, const Scene *scene, double power, double noise
 	core_start_workers(&start->host.core);
 	assert_int_equal(network_open(&start->network, &start->host.core, &start->arena, &scene->graph,
 								  NULL, NULL, &scene->options, false), CORE_OK);
-	assert_int_equal(spectral_start(&start->network, &scratch, power, noise), CORE_OK);
+	assert_int_equal(spectral_start(&start->network, &scratch, power, noise, NULL), CORE_OK);
 	arena_close(&scratch);
 }
 
