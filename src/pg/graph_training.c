@@ -171,7 +171,8 @@ store_nodes(Training *training, bool of_objects, const StateSource *states)
 	const LoadedGraph *loaded = training->loaded;
 	const EncoderResult *result = &training->result;
 	char	   *table = of_objects ? training->object_table : training->user_table;
-	bool		with_states = training->options.keep_network && embedding_has_states(relation_from_text(table));
+	bool		with_states = training->options.keep_network && training->options.sampled_neighbours == 0 &&
+		embedding_has_states(relation_from_text(table));
 	EmbeddingRows rows = {
 		.table = table,
 		.key_column = of_objects ? definition->object_column : definition->user_column,
