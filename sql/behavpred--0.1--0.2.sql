@@ -3042,7 +3042,7 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
   SELECT behavpred_internal.report_card('Training of the graph',
-           format('%s epochs. The vectors are those of epoch %s, the best on held-out edges.', count(*), r.result ->> 'best_epoch'),
+           format('%s epochs. The vectors are those of epoch %s: none before it was better on held-out edges by more than chance.', count(*), r.result ->> 'best_epoch'),
            concat(behavpred_internal.report_epochs(array_agg(l.epoch::float8 ORDER BY l.epoch), array_agg(l.loss ORDER BY l.epoch), 'loss'),
                   CASE WHEN count(l.ndcg_at_20) = count(*) THEN
                     behavpred_internal.report_epochs(array_agg(l.epoch::float8 ORDER BY l.epoch), array_agg(l.ndcg_at_20 ORDER BY l.epoch), 'NDCG@20') END))
@@ -3199,7 +3199,7 @@ p { margin: 0 0 12px; color: var(--soft); overflow-wrap: anywhere; }
 @media (min-width: 820px) { .cards, .columns { columns: 2; column-gap: 16px; } }
 .columns > div { break-inside: avoid; }
 .columns > div:first-child h3 { margin-top: 0; }
-svg { display: block; width: 100%; max-width: 520px; height: auto; margin: 0 auto; }
+svg { display: block; width: 100%; max-width: 520px; height: auto; margin: 0 auto; overflow: visible; }
 svg text { fill: var(--soft); font-size: 12.5px; }
 .grid { stroke: var(--line); } .axis { stroke: var(--soft); }
 polyline { fill: none; stroke-width: 2; stroke-linejoin: round; }
@@ -3222,7 +3222,7 @@ th:first-child, td:first-child, .facts th, .facts td { text-align: left; }
 .bar { display: grid; grid-template-columns: 5.5em 1fr 4em; gap: 10px; align-items: center; margin: 8px 0; font-size: .9rem; }
 .bar > div { background: var(--page); border-radius: 4px; } .bar i { display: block; height: 14px; border-radius: 4px; background: var(--first); min-width: 2px; }
 .bar b { text-align: right; font-variant-numeric: tabular-nums; }
-@media (max-width: 500px) { svg text { font-size: 14px; } .wide table { font-size: .8rem; } .wide th, .wide td { padding: 5px; } }
+@media (max-width: 500px) { svg text { font-size: 14px; } .wide table { font-size: .74rem; } .wide th, .wide td { padding: 4px 3px; white-space: normal; } }
 ul { margin: 0; padding-left: 1.2em; } li { margin: 6px 0; }
 footer { color: var(--soft); font-size: .85rem; margin-top: 20px; }
 $style$
