@@ -2243,6 +2243,15 @@ COMMENT ON FUNCTION embed(text, anyarray, real[], jsonb, boolean) IS
 neighbours: keys of objects, in their own type or as text[]; those that the training did not know are left out, repeats count once (with weights: together). weights: one for each, finite and >= 0, as the weights of interactions are; default all 1. features: an object with the columns of the graph''s table of users as members, those left out count as NULL; only for graphs with features of users (of objects with as_object). as_object: true for the vector of an object with these users.
 Result: as many numbers as stored vectors have, NULL when the graph knows none of the neighbours and no features are given.';
 
+-- A bare '{1,2,3}' has no type that would tell which array it is.
+CREATE FUNCTION embed(graph text, neighbours text, weights real[] DEFAULT NULL, features jsonb DEFAULT NULL,
+  as_object boolean DEFAULT false)
+RETURNS real[] LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT behavpred.embed(graph, neighbours::text[], weights, features, as_object) $$;
+
+COMMENT ON FUNCTION embed(text, text, real[], jsonb, boolean) IS 'The same, the keys as the text of an array, such as ''{1,2,3}''';
+
 CREATE FUNCTION refresh(graph text, users text[] DEFAULT NULL, objects text[] DEFAULT NULL,
   OUT users_refreshed bigint, OUT users_added bigint, OUT users_removed bigint,
   OUT objects_refreshed bigint, OUT objects_added bigint, OUT objects_removed bigint,

@@ -134,7 +134,7 @@ neighbours_argument(FunctionCallInfo fcinfo)
 	if (n_weights != neighbours.n)
 		ereport(ERROR,
 				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
-				 errmsg("weights has %d elements", n_weights),
+				 errmsg_plural("weights has %d element", "weights has %d elements", n_weights, n_weights),
 				 errdetail("There are %d keys.", neighbours.n),
 				 errhint("Give one weight for each key, or leave weights out.")));
 	for (int i = 0; i < n_weights; i++)

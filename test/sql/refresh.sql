@@ -28,6 +28,7 @@ SELECT right_group(1, 400);
 -- embed(): a vector like those of the group; the same, however the neighbours are written.
 SELECT cardinality(behavpred.embed('shop', ARRAY['o1', 'o2'])) AS numbers,
        behavpred.embed('shop', ARRAY['o1', 'o2', 'o2', NULL, 'nowhere']) = behavpred.embed('shop', ARRAY['o1', 'o2']) AS repeats,
+       behavpred.embed('shop', '{o1,o2}') = behavpred.embed('shop', ARRAY['o1', 'o2']) AS text,
        behavpred.embed('shop', ARRAY['o1', 'o12'], ARRAY[2, 0]::real[]) = behavpred.embed('shop', ARRAY['o1']) AS weights,
        behavpred.embed('shop', ARRAY['nowhere']) IS NULL AS unknown, behavpred.embed('shop', '{}'::text[]) IS NULL AS none;
 SELECT bool_and(behavpred.cosine(behavpred.embed('shop', ARRAY['o1', 'o2', 'o3']), u.embedding) > 0.5) AS near
