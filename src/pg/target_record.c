@@ -18,7 +18,7 @@
 #include "pg/vector_succession.h"
 #include "pg/writer.h"
 
-/* What read_versions() finds. */
+/* What versions_query finds. */
 typedef struct VersionReading
 {
 	TargetVersions *versions;

@@ -250,6 +250,14 @@ sub check_functions
 		is(join(' ', grep { ($section{$name} // '') !~ /\b$_\b/ } split / /, $arguments // ''), '', "doc/functions.md: arguments of $name") if ok(exists $section{$name}, "doc/functions.md: $name");
 	}
 	is(join(' ', grep { !$public{$_} } sort keys %section), '', 'doc/functions.md has none that is gone');
+	foreach my $call ("train_graph('shop'", "train_target('buys_42'")
+	{
+		my ($function) = $call =~ /(\w+)/;
+		my (undef, undef, $error) = $node->psql('targets', "SELECT behavpred.$call, options => '{\"zzzzzzzzzzzz\": 1}')");
+		my ($options) = $error =~ /HINT:  Choose one of: (.*)\./;
+
+		is(join(' ', grep { $section{$function} !~ /^\|[^|]*`$_`/m } split /, /, $options // 'none'), '', "doc/functions.md: options of $function");
+	}
 	cmp_ok(scalar keys %public, '>', 40, 'the functions have been read');
 }
 
