@@ -1275,6 +1275,27 @@ $$;
 COMMENT ON FUNCTION behavpred_internal.relation_named(text) IS
 'For the views: the relation of a quoted, schema-qualified name, NULL when there is none';
 
+-- The graph of that name, as far as the caller may see it.
+CREATE FUNCTION behavpred_internal.graph_named(graph text) RETURNS registered_graph
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+  g behavpred.registered_graph;
+BEGIN
+  SELECT * INTO g FROM behavpred.registered_graph r WHERE r.graph = $1;
+  IF g.graph IS NULL THEN
+    RAISE EXCEPTION USING errcode = 'undefined_object',
+      message = CASE WHEN $1 IS NULL THEN 'graph must not be NULL' ELSE format('graph "%s" does not exist', $1) END,
+      hint = 'Your graphs: SELECT * FROM behavpred.graphs;';
+  END IF;
+  RETURN g;
+END
+$$;
+
+COMMENT ON FUNCTION behavpred_internal.graph_named(text) IS 'For functions with a graph: its definition; complains about a name that is none';
+
 -- The graph and target that a grant names, for its owner.
 CREATE FUNCTION behavpred_internal.grant_object(kind text, name text, OUT graph text, OUT target text, OUT owner name)
 LANGUAGE plpgsql STABLE
@@ -1559,17 +1580,11 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-  g behavpred.registered_graph;
+  g behavpred.registered_graph := behavpred_internal.graph_named($1);
   source record;
   relation regclass;
   key_column name;
 BEGIN
-  SELECT * INTO g FROM behavpred.registered_graph r WHERE r.graph = $1;
-  IF g.graph IS NULL THEN
-    RAISE EXCEPTION USING errcode = 'undefined_object',
-      message = CASE WHEN $1 IS NULL THEN 'graph must not be NULL' ELSE format('graph "%s" does not exist', $1) END,
-      hint = 'Your graphs: SELECT * FROM behavpred.graphs;';
-  END IF;
   IF g.owner <> current_user THEN
     RAISE EXCEPTION USING errcode = 'insufficient_privilege',
       message = format('graph "%s" is owned by "%s"', $1, g.owner),
@@ -2011,12 +2026,7 @@ BEGIN
       detail = 'It is none, time, statement or row.',
       hint = format('SELECT behavpred.capture_changes(%L, ''statement'');', coalesce(graph, 'shop'));
   END IF;
-  SELECT * INTO g FROM behavpred.registered_graph r WHERE r.graph = graph;
-  IF g.graph IS NULL THEN
-    RAISE EXCEPTION USING errcode = 'undefined_object',
-      message = CASE WHEN graph IS NULL THEN 'graph must not be NULL' ELSE format('graph "%s" does not exist', graph) END,
-      hint = 'Your graphs: SELECT * FROM behavpred.graphs;';
-  END IF;
+  g := behavpred_internal.graph_named(graph);
   IF g.owner <> current_user THEN
     RAISE EXCEPTION USING errcode = 'insufficient_privilege',
       message = format('graph "%s" is owned by "%s"', graph, g.owner),
@@ -3500,11 +3510,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 BEGIN
-  IF $1 IS NULL OR NOT EXISTS (SELECT FROM behavpred.registered_graph g WHERE g.graph = $1) THEN
-    RAISE EXCEPTION USING errcode = 'undefined_object',
-      message = CASE WHEN $1 IS NULL THEN 'graph must not be NULL' ELSE format('graph "%s" does not exist', $1) END,
-      hint = 'Your graphs: SELECT * FROM behavpred.graphs;';
-  END IF;
+  PERFORM behavpred_internal.graph_named($1);
   IF NOT EXISTS (SELECT FROM behavpred.drift_reference d WHERE d.graph = $1 AND d.target IS NULL) THEN
     RAISE EXCEPTION USING errcode = 'object_not_in_prerequisite_state',
       message = format('graph "%s" has no reference to compare with', $1),
@@ -3753,14 +3759,9 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-  g behavpred.registered_graph;
+  g behavpred.registered_graph := behavpred_internal.graph_named($1);
 BEGIN
-  SELECT * INTO g FROM behavpred.registered_graph r WHERE r.graph = $1;
-  IF g.graph IS NULL THEN
-    RAISE EXCEPTION USING errcode = 'undefined_object',
-      message = CASE WHEN $1 IS NULL THEN 'graph must not be NULL' ELSE format('graph "%s" does not exist', $1) END,
-      hint = 'Your graphs: SELECT * FROM behavpred.graphs;';
-  ELSIF NOT behavpred_internal.sees_rows_of(g.owner) THEN
+  IF NOT behavpred_internal.sees_rows_of(g.owner) THEN
     RAISE EXCEPTION USING errcode = 'insufficient_privilege',
       message = format('graph "%s" is owned by "%s"', $1, g.owner),
       detail = 'What it reads is for its owner to say.', hint = format('SET ROLE %I;', g.owner);
@@ -3794,16 +3795,14 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-  g behavpred.registered_graph;
+  g behavpred.registered_graph := behavpred_internal.graph_named($1);
   cut timestamptz;
 BEGIN
-  SELECT * INTO g FROM behavpred.registered_graph r WHERE r.graph = $1;
   SELECT t.until INTO cut FROM behavpred.graph_time t WHERE t.graph = $1;
-  IF g.graph IS NULL OR cut IS NULL OR g.trained_run IS NULL
+  IF cut IS NULL OR g.trained_run IS NULL
      OR (SELECT (r.result ->> 'until')::float8 FROM behavpred.training_run r WHERE r.run_id = g.trained_run) IS DISTINCT FROM extract(epoch FROM cut)::float8 THEN
-    RAISE EXCEPTION USING errcode = CASE WHEN g.graph IS NULL THEN 'undefined_object' ELSE 'object_not_in_prerequisite_state' END,
-      message = CASE WHEN $1 IS NULL THEN 'graph must not be NULL' WHEN g.graph IS NULL THEN format('graph "%s" does not exist', $1)
-                     WHEN cut IS NULL THEN format('graph "%s" has no cut', $1) ELSE format('the vectors of graph "%s" are not of its cut', $1) END,
+    RAISE EXCEPTION USING errcode = 'object_not_in_prerequisite_state',
+      message = CASE WHEN cut IS NULL THEN format('graph "%s" has no cut', $1) ELSE format('the vectors of graph "%s" are not of its cut', $1) END,
       detail = 'Compared are vectors of before a moment with interactions after it.',
       hint = CASE WHEN cut IS NULL THEN 'SELECT behavpred.set_graph_time(..., until => now() - interval ''14 days''); and train the graph.'
                   ELSE format('SELECT * FROM behavpred.train_graph(%L);', $1) END;

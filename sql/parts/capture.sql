@@ -249,12 +249,7 @@ BEGIN
       detail = 'It is none, time, statement or row.',
       hint = format('SELECT behavpred.capture_changes(%L, ''statement'');', coalesce(graph, 'shop'));
   END IF;
-  SELECT * INTO g FROM behavpred.registered_graph r WHERE r.graph = graph;
-  IF g.graph IS NULL THEN
-    RAISE EXCEPTION USING errcode = 'undefined_object',
-      message = CASE WHEN graph IS NULL THEN 'graph must not be NULL' ELSE format('graph "%s" does not exist', graph) END,
-      hint = 'Your graphs: SELECT * FROM behavpred.graphs;';
-  END IF;
+  g := behavpred_internal.graph_named(graph);
   IF g.owner <> current_user THEN
     RAISE EXCEPTION USING errcode = 'insufficient_privilege',
       message = format('graph "%s" is owned by "%s"', graph, g.owner),

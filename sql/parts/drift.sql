@@ -229,11 +229,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 BEGIN
-  IF $1 IS NULL OR NOT EXISTS (SELECT FROM behavpred.registered_graph g WHERE g.graph = $1) THEN
-    RAISE EXCEPTION USING errcode = 'undefined_object',
-      message = CASE WHEN $1 IS NULL THEN 'graph must not be NULL' ELSE format('graph "%s" does not exist', $1) END,
-      hint = 'Your graphs: SELECT * FROM behavpred.graphs;';
-  END IF;
+  PERFORM behavpred_internal.graph_named($1);
   IF NOT EXISTS (SELECT FROM behavpred.drift_reference d WHERE d.graph = $1 AND d.target IS NULL) THEN
     RAISE EXCEPTION USING errcode = 'object_not_in_prerequisite_state',
       message = format('graph "%s" has no reference to compare with', $1),

@@ -18,6 +18,27 @@ $$;
 COMMENT ON FUNCTION behavpred_internal.relation_named(text) IS
 'For the views: the relation of a quoted, schema-qualified name, NULL when there is none';
 
+-- The graph of that name, as far as the caller may see it.
+CREATE FUNCTION behavpred_internal.graph_named(graph text) RETURNS registered_graph
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+  g behavpred.registered_graph;
+BEGIN
+  SELECT * INTO g FROM behavpred.registered_graph r WHERE r.graph = $1;
+  IF g.graph IS NULL THEN
+    RAISE EXCEPTION USING errcode = 'undefined_object',
+      message = CASE WHEN $1 IS NULL THEN 'graph must not be NULL' ELSE format('graph "%s" does not exist', $1) END,
+      hint = 'Your graphs: SELECT * FROM behavpred.graphs;';
+  END IF;
+  RETURN g;
+END
+$$;
+
+COMMENT ON FUNCTION behavpred_internal.graph_named(text) IS 'For functions with a graph: its definition; complains about a name that is none';
+
 -- The graph and target that a grant names, for its owner.
 CREATE FUNCTION behavpred_internal.grant_object(kind text, name text, OUT graph text, OUT target text, OUT owner name)
 LANGUAGE plpgsql STABLE
@@ -302,17 +323,11 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-  g behavpred.registered_graph;
+  g behavpred.registered_graph := behavpred_internal.graph_named($1);
   source record;
   relation regclass;
   key_column name;
 BEGIN
-  SELECT * INTO g FROM behavpred.registered_graph r WHERE r.graph = $1;
-  IF g.graph IS NULL THEN
-    RAISE EXCEPTION USING errcode = 'undefined_object',
-      message = CASE WHEN $1 IS NULL THEN 'graph must not be NULL' ELSE format('graph "%s" does not exist', $1) END,
-      hint = 'Your graphs: SELECT * FROM behavpred.graphs;';
-  END IF;
   IF g.owner <> current_user THEN
     RAISE EXCEPTION USING errcode = 'insufficient_privilege',
       message = format('graph "%s" is owned by "%s"', $1, g.owner),

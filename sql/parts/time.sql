@@ -30,14 +30,9 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-  g behavpred.registered_graph;
+  g behavpred.registered_graph := behavpred_internal.graph_named($1);
 BEGIN
-  SELECT * INTO g FROM behavpred.registered_graph r WHERE r.graph = $1;
-  IF g.graph IS NULL THEN
-    RAISE EXCEPTION USING errcode = 'undefined_object',
-      message = CASE WHEN $1 IS NULL THEN 'graph must not be NULL' ELSE format('graph "%s" does not exist', $1) END,
-      hint = 'Your graphs: SELECT * FROM behavpred.graphs;';
-  ELSIF NOT behavpred_internal.sees_rows_of(g.owner) THEN
+  IF NOT behavpred_internal.sees_rows_of(g.owner) THEN
     RAISE EXCEPTION USING errcode = 'insufficient_privilege',
       message = format('graph "%s" is owned by "%s"', $1, g.owner),
       detail = 'What it reads is for its owner to say.', hint = format('SET ROLE %I;', g.owner);
@@ -71,16 +66,14 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-  g behavpred.registered_graph;
+  g behavpred.registered_graph := behavpred_internal.graph_named($1);
   cut timestamptz;
 BEGIN
-  SELECT * INTO g FROM behavpred.registered_graph r WHERE r.graph = $1;
   SELECT t.until INTO cut FROM behavpred.graph_time t WHERE t.graph = $1;
-  IF g.graph IS NULL OR cut IS NULL OR g.trained_run IS NULL
+  IF cut IS NULL OR g.trained_run IS NULL
      OR (SELECT (r.result ->> 'until')::float8 FROM behavpred.training_run r WHERE r.run_id = g.trained_run) IS DISTINCT FROM extract(epoch FROM cut)::float8 THEN
-    RAISE EXCEPTION USING errcode = CASE WHEN g.graph IS NULL THEN 'undefined_object' ELSE 'object_not_in_prerequisite_state' END,
-      message = CASE WHEN $1 IS NULL THEN 'graph must not be NULL' WHEN g.graph IS NULL THEN format('graph "%s" does not exist', $1)
-                     WHEN cut IS NULL THEN format('graph "%s" has no cut', $1) ELSE format('the vectors of graph "%s" are not of its cut', $1) END,
+    RAISE EXCEPTION USING errcode = 'object_not_in_prerequisite_state',
+      message = CASE WHEN cut IS NULL THEN format('graph "%s" has no cut', $1) ELSE format('the vectors of graph "%s" are not of its cut', $1) END,
       detail = 'Compared are vectors of before a moment with interactions after it.',
       hint = CASE WHEN cut IS NULL THEN 'SELECT behavpred.set_graph_time(..., until => now() - interval ''14 days''); and train the graph.'
                   ELSE format('SELECT * FROM behavpred.train_graph(%L);', $1) END;
