@@ -82,21 +82,21 @@ $$;
 
 COMMENT ON FUNCTION behavpred_internal.capture_columns(registered_graph) IS 'For capture_changes(): the columns whose updates matter';
 
--- The INSERT into the queue for one statement's changed rows: distinct keys, a thousand in a row.
+CREATE FUNCTION behavpred_internal.queue_changes(graph text, changed refcursor) RETURNS void
+AS 'MODULE_PATHNAME', 'behavpred_queue_changes' LANGUAGE C VOLATILE STRICT;
+
+COMMENT ON FUNCTION behavpred_internal.queue_changes(text, refcursor) IS
+'For capture_changes(): puts the distinct keys of a cursor''s rows, users in the first column and objects in the second, into the queue, a thousand in a row';
+
+-- What queues one statement's changed rows, which are read once.
 CREATE FUNCTION behavpred_internal.capture_rows(g registered_graph, changed text, filter text) RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
   SELECT format($statement$
-    INSERT INTO behavpred.changed_nodes (graph, users, objects)
-    WITH changed AS MATERIALIZED (SELECT x.%2$I AS u, x.%3$I AS o FROM %4$s x WHERE %5$s)
-    SELECT %1$L, array_agg(k.key::text), NULL
-    FROM (SELECT d.u AS key, (row_number() OVER () - 1) / 1000 AS part FROM (SELECT DISTINCT u FROM changed) d) k
-    GROUP BY k.part
-    UNION ALL
-    SELECT %1$L, NULL, array_agg(k.key::text)
-    FROM (SELECT d.o AS key, (row_number() OVER () - 1) / 1000 AS part FROM (SELECT DISTINCT o FROM changed) d) k
-    GROUP BY k.part;
+    OPEN changed NO SCROLL FOR SELECT x.%2$I, x.%3$I FROM %4$s x WHERE %5$s;
+    PERFORM behavpred_internal.queue_changes(%1$L, changed);
+    CLOSE changed;
 $statement$, g.graph, g.user_column, g.object_column, changed, filter)
 $$;
 
@@ -127,6 +127,8 @@ END
 $function$, g.graph, g.user_column, g.object_column,
     behavpred_internal.capture_filter(g, relation, 'OLD'), behavpred_internal.capture_filter(g, relation, 'NEW'))
   ELSE format($function$
+DECLARE
+  changed refcursor;
 BEGIN
   IF TG_OP = 'TRUNCATE' THEN
     INSERT INTO behavpred.changed_nodes (graph) VALUES (%1$L);

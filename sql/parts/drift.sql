@@ -142,6 +142,33 @@ $$;
 
 COMMENT ON FUNCTION behavpred_internal.drift_counts(float8[], float8[]) IS 'For check_drift(): how many numbers fall into each bin';
 
+-- Where users are of few kinds, masses and gaps stand in clumps, and a clump that moves by a hair over the border of a bin
+-- would look like a shift. A number therefore counts for the two knots it lies between, for the nearer one more.
+CREATE FUNCTION behavpred_internal.drift_shares(numbers float8[], knots float8[]) RETURNS float8[]
+LANGUAGE sql IMMUTABLE STRICT
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT array_agg(coalesce(c.n, 0) ORDER BY b)
+  FROM generate_series(1, cardinality(knots)) b
+  LEFT JOIN (SELECT s.knot, sum(s.share) AS n
+             FROM (SELECT i, CASE WHEN i BETWEEN 1 AND cardinality(knots) - 1 THEN (x - knots[i]) / (knots[i + 1] - knots[i]) ELSE 0 END AS above
+                   FROM unnest(numbers) x CROSS JOIN LATERAL width_bucket(x, knots) i) n
+             CROSS JOIN LATERAL (VALUES (greatest(i, 1), 1 - above), (least(i + 1, cardinality(knots)), above)) s (knot, share)
+             GROUP BY 1) c ON c.knot = b
+$$;
+
+COMMENT ON FUNCTION behavpred_internal.drift_shares(float8[], float8[]) IS 'For check_drift(): how many numbers there are near each knot, one between two counting for both by its nearness';
+
+CREATE FUNCTION behavpred_internal.drift_histogram(measure text, numbers float8[], edges float8[]) RETURNS float8[]
+LANGUAGE sql IMMUTABLE STRICT
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT CASE WHEN measure LIKE 'factor mass %' OR measure = 'teacher-student gap' THEN behavpred_internal.drift_shares(numbers, edges)
+              ELSE behavpred_internal.drift_counts(numbers, edges) END
+$$;
+
+COMMENT ON FUNCTION behavpred_internal.drift_histogram(text, float8[], float8[]) IS 'For check_drift(): the histogram of a measure, by bins or by knots';
+
 -- The stability index of two histograms, what chance alone makes of it on average (bins in use - 1 times
 -- the sum of the reciprocal sizes), and the bound it stays below in 999 of 1,000 cases (that share of a
 -- chi-squared, by Wilson and Hilferty).
@@ -162,19 +189,16 @@ $$;
 COMMENT ON FUNCTION behavpred_internal.drift_index(float8[], float8[]) IS
 'For check_drift(): the population stability index of two histograms of counts, its mean without any drift, and the bound it then stays below in 999 of 1,000 cases';
 
--- Masses and gaps move by up to 0.25 when a network that learns nothing takes in a third more users of the same kind:
--- of these, what makes another measure a reason to train again is one to watch.
-CREATE FUNCTION behavpred_internal.drift_verdict(measure text, index float8, by_chance float8, bound float8) RETURNS text
+CREATE FUNCTION behavpred_internal.drift_verdict(index float8, by_chance float8, bound float8) RETURNS text
 LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-  SELECT CASE WHEN index IS NULL OR index <= bound OR index - by_chance < 0.1 * s.scale THEN 'ok'
-              WHEN index - by_chance < 0.25 * s.scale THEN 'watch' ELSE 'retrain' END
-  FROM (SELECT CASE WHEN measure LIKE 'factor mass %' OR measure = 'teacher-student gap' THEN 2.5 ELSE 1 END AS scale) s
+  SELECT CASE WHEN index IS NULL OR index <= bound OR index - by_chance < 0.1 THEN 'ok'
+              WHEN index - by_chance < 0.25 THEN 'watch' ELSE 'retrain' END
 $$;
 
-COMMENT ON FUNCTION behavpred_internal.drift_verdict(text, float8, float8, float8) IS
-'For check_drift(): ok, watch from 0.1, retrain from 0.25 (for factor mass and teacher-student gap 0.25 and 0.625), after what chance makes of it is taken off; ok as long as chance alone may have done it';
+COMMENT ON FUNCTION behavpred_internal.drift_verdict(float8, float8, float8) IS
+'For check_drift(): ok, watch from 0.1, retrain from 0.25, after what chance makes of it is taken off; ok as long as chance alone may have done it';
 
 CREATE FUNCTION behavpred_internal.drift_users(graph text) RETURNS text[]
 LANGUAGE plpgsql VOLATILE
@@ -203,18 +227,18 @@ AS $$
   WHERE d.graph = $1 AND d.target IS NOT DISTINCT FROM $2 AND d.version IS NOT DISTINCT FROM $3;
   INSERT INTO behavpred.drift_reference (graph, owner, measure, edges, counts, users)
   SELECT $1, g.owner, 'users', '{}', '{}', behavpred_internal.drift_users($1) FROM behavpred.registered_graph g WHERE g.graph = $1 AND $2 IS NULL;
-  -- Masses and gaps lie close together, so that tenths of them would make much of a little: masses are put into
-  -- bins of a fixed width, and gaps are measured by how far scores are apart.
+  -- Masses and gaps lie close together, so that tenths of them would make much of a little: knots of masses are a tenth
+  -- apart, and those of gaps half a standard deviation of the scores.
   WITH v AS MATERIALIZED (SELECT * FROM behavpred_internal.drift_values($1, $2, $3))
   INSERT INTO behavpred.drift_reference (graph, target, version, owner, measure, edges, counts)
-  SELECT $1, $2, $3, g.owner, v.measure, e.edges, behavpred_internal.drift_counts(v.numbers, e.edges)
+  SELECT $1, $2, $3, g.owner, v.measure, e.edges, behavpred_internal.drift_histogram(v.measure, v.numbers, e.edges)
   FROM behavpred.registered_graph g
   CROSS JOIN v
   CROSS JOIN LATERAL (
-    SELECT CASE WHEN v.measure LIKE 'factor mass %' THEN '{0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8,0.9}'::float8[]
+    SELECT CASE WHEN v.measure LIKE 'factor mass %' THEN '{0,0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8,0.9,1}'::float8[]
                 WHEN v.measure = 'teacher-student gap'
-                THEN behavpred_internal.drift_edges((SELECT array_agg(x - m.mean) FROM v s, unnest(s.numbers) x, (SELECT avg(y) AS mean FROM v t, unnest(t.numbers) y WHERE t.measure = 'score') m
-                                            WHERE s.measure = 'score'))
+                THEN (SELECT array_agg(coalesce(nullif(d.deviation, 0), 1) * k / 2 ORDER BY k)
+                      FROM (SELECT stddev_pop(x) AS deviation FROM v s, unnest(s.numbers) x WHERE s.measure = 'score') d, generate_series(-6, 6) k)
                 ELSE behavpred_internal.drift_edges(v.numbers) END) e (edges)
   WHERE g.graph = $1
 $$;
@@ -238,17 +262,17 @@ BEGIN
   END IF;
   RETURN QUERY
   SELECT d.measure, (SELECT sum(c) FROM unnest(d.counts) c)::bigint, cardinality(v.numbers)::bigint, i.index, i.by_chance,
-         behavpred_internal.drift_verdict(d.measure, i.index, i.by_chance, i.bound)
+         behavpred_internal.drift_verdict(i.index, i.by_chance, i.bound)
   FROM behavpred.drift_reference d
   JOIN behavpred_internal.drift_values($1, NULL, NULL) v ON v.measure = d.measure
-  CROSS JOIN LATERAL behavpred_internal.drift_index(d.counts, behavpred_internal.drift_counts(v.numbers, d.edges)) i
+  CROSS JOIN LATERAL behavpred_internal.drift_index(d.counts, behavpred_internal.drift_histogram(d.measure, v.numbers, d.edges)) i
   WHERE d.graph = $1 AND d.target IS NULL
   ORDER BY d.measure;
 END
 $$;
 
 COMMENT ON FUNCTION check_graph_drift(text) IS
-'How far degrees of a graph''s users have moved since its last training, and the length of the vector and the mass of each factor of users who were there then (a refresh moves them). psi: population stability index over tenths of the reference; by_chance: what it is on average without any drift at these numbers of users; verdict: ok, watch or retrain where psi less by_chance reaches 0.1 or 0.25 (factor mass: 0.25 or 0.625) and is more than chance does in 999 of 1,000 cases';
+'How far degrees of a graph''s users have moved since its last training, and the length of the vector and the mass of each factor of users who were there then (a refresh moves them). psi: population stability index over tenths of the reference (of factor masses over tenths of the whole); by_chance: what it is on average without any drift at these numbers of users; verdict: ok, watch or retrain where psi less by_chance reaches 0.1 or 0.25 and is more than chance does in 999 of 1,000 cases';
 
 CREATE FUNCTION behavpred_internal.drift_positives(graph text, target text, OUT positives bigint, OUT users bigint)
 LANGUAGE plpgsql STABLE
@@ -317,16 +341,16 @@ BEGIN
   END IF;
   RETURN QUERY
   SELECT d.measure, (SELECT sum(c) FROM unnest(d.counts) c)::bigint, cardinality(v.numbers)::bigint, i.index, i.by_chance,
-         behavpred_internal.drift_verdict(d.measure, i.index, i.by_chance, i.bound)
+         behavpred_internal.drift_verdict(i.index, i.by_chance, i.bound)
   FROM behavpred.drift_reference d
   JOIN behavpred_internal.drift_values(t.graph, $1, m.version) v ON v.measure = d.measure
-  CROSS JOIN LATERAL behavpred_internal.drift_index(d.counts, behavpred_internal.drift_counts(v.numbers, d.edges)) i
+  CROSS JOIN LATERAL behavpred_internal.drift_index(d.counts, behavpred_internal.drift_histogram(d.measure, v.numbers, d.edges)) i
   WHERE d.graph = t.graph AND d.target = $1 AND d.version = m.version
   ORDER BY d.measure;
   -- The rate is that of one bin alone: its squared logarithmic change is what the index is over many.
   SELECT * INTO present FROM behavpred_internal.drift_positives(t.graph, $1);
   RETURN QUERY
-  SELECT 'positive rate', r.n::bigint, present.users, i.index, i.by_chance, behavpred_internal.drift_verdict('positive rate', i.index, i.by_chance, 9.5 * i.by_chance)
+  SELECT 'positive rate', r.n::bigint, present.users, i.index, i.by_chance, behavpred_internal.drift_verdict(i.index, i.by_chance, 9.5 * i.by_chance)
   FROM (SELECT (m.metrics ->> 'population_positives')::float8 AS p, (m.metrics ->> 'candidates')::float8 AS n) r
   CROSS JOIN LATERAL (SELECT pow(ln((present.positives + 0.5) / (present.users + 1) / ((r.p + 0.5) / (r.n + 1))), 2) AS index,
                              1 / (r.p + 0.5) + 1 / (present.positives + 0.5) AS by_chance) i
@@ -336,6 +360,6 @@ END
 $$;
 
 COMMENT ON FUNCTION check_drift(text) IS
-'How far the deployed model of a target is from what it was trained on: its score, the gap between it and the graph''s own score of the target''s objects (teacher-student gap, of users who were there when the graph was trained), the rate of positives (unless the target has candidates; psi is then the square of its logarithmic change), and what check_graph_drift() tells of the graph. Its only row is "vectors" when the graph was trained anew and the model does not fit. Columns as there; the gap is judged as a factor mass is';
+'How far the deployed model of a target is from what it was trained on: its score, the gap between it and the graph''s own score of the target''s objects (teacher-student gap, of users who were there when the graph was trained), the rate of positives (unless the target has candidates; psi is then the square of its logarithmic change), and what check_graph_drift() tells of the graph. Its only row is "vectors" when the graph was trained anew and the model does not fit. Columns as there';
 
 REVOKE EXECUTE ON FUNCTION check_drift(text), check_graph_drift(text) FROM PUBLIC;

@@ -20,9 +20,16 @@ SELECT behavpred_internal.drift_edges(ARRAY[1, 1, 1, 1, 1, 1, 2, 3, 4, 5]), beha
 SELECT round(index::numeric, 4) AS index, round(by_chance::numeric, 4) AS by_chance, bound > by_chance AS above FROM behavpred_internal.drift_index('{100,100}', '{100,100}');
 SELECT round(index::numeric, 4) AS index, round(by_chance::numeric, 4) AS by_chance, round(bound::numeric, 3) AS bound FROM behavpred_internal.drift_index('{50,50}', '{20,80}');
 SELECT index, by_chance FROM behavpred_internal.drift_index('{50}', '{20}');
-SELECT behavpred_internal.drift_verdict('score', 0.5, 0.01, 0.6), behavpred_internal.drift_verdict('score', 0.105, 0.01, 0.05), behavpred_internal.drift_verdict('score', 0.2, 0.01, 0.05),
-       behavpred_internal.drift_verdict('score', 0.3, 0.01, 0.05), behavpred_internal.drift_verdict('factor mass 3', 0.2, 0.01, 0.05), behavpred_internal.drift_verdict('factor mass 3', 0.3, 0.01, 0.05),
-       behavpred_internal.drift_verdict('score', NULL, 0.01, 0.05);
+SELECT behavpred_internal.drift_verdict(0.5, 0.01, 0.6), behavpred_internal.drift_verdict(0.105, 0.01, 0.05), behavpred_internal.drift_verdict(0.2, 0.01, 0.05),
+       behavpred_internal.drift_verdict(0.3, 0.01, 0.05), behavpred_internal.drift_verdict(NULL, 0.01, 0.05);
+-- By knots a number counts for its two neighbours, and a clump that moves by a hair over a border stays nearly where it was.
+SELECT behavpred_internal.drift_shares('{-1,0,0.25,1,1.5,9}', '{0,1,2}') AS shares,
+       behavpred_internal.drift_histogram('degree', '{-1,0,0.25,1,1.5,9}', '{0,1,2}') AS counts;
+SELECT round((behavpred_internal.drift_index(behavpred_internal.drift_histogram(m, x, k), behavpred_internal.drift_histogram(m, y, k))).index::numeric, 1) AS index
+FROM unnest('{degree,factor mass 1}'::text[]) WITH ORDINALITY o (m, n),
+     (SELECT array_agg(0.25 + i / 2e4) AS x, array_agg(0.255 + i / 2e4) AS y, '{0,0.1,0.2,0.3,0.4,0.5}'::float8[] AS k FROM generate_series(1, 1000) i) v
+ORDER BY n;
+
 -- Chance alone: the index of two samples of one distribution has the mean and the bound that are said.
 SELECT abs(avg(i.index) / avg(i.by_chance) - 1) < 0.15 AS mean, avg((i.index > i.bound)::int) < 0.01 AS bound
 FROM generate_series(1, 1000) s,
