@@ -18,6 +18,7 @@
 
 #define PILOT_EDGES 300000		/* their rows are larger than a processor's nearest caches, as all are */
 #define FEWEST_PILOT_EDGES 100
+#define FEWEST_PREDICTED 100	/* edges to be predicted that a sample should have */
 #define PILOT_SECONDS 0.2		/* of steps, two at least */
 #define PILOT_QUERIES 512
 
@@ -134,6 +135,23 @@ add_user(const Pilot *pilot, Numbers *numbers, Interactions *interactions, int32
 	}
 }
 
+/* True when users at even distances would have too few of the behaviours to be predicted to learn from. */
+static bool
+predicts_rare(const Graph *whole, double edges)
+{
+	return whole->types != NULL && graph_predicted_edges(whole) * edges / whole->n_edges < FEWEST_PREDICTED;
+}
+
+/* One user of first .. last - 1: the first, or where what is to be predicted is rare, the first who has done it. */
+static int32_t
+choose_user(const Graph *whole, bool rare, int32_t first, int32_t last)
+{
+	for (int32_t user = first; rare && user < last; user++)
+		if (graph_predicted_degree(whole, user) > 0)
+			return user;
+	return first;
+}
+
 /* Users at even distances, so that whatever the order of keys stands for is in the sample. */
 static CoreStatus
 draw_sample(Pilot *pilot, double edges)
@@ -144,15 +162,20 @@ draw_sample(Pilot *pilot, double edges)
 		.users = arena_allocate(&pilot->arena, whole->n_users, sizeof(int32_t)),
 		.objects = arena_allocate(&pilot->arena, whole->n_objects, sizeof(int32_t)),
 	};
+	bool		rare = predicts_rare(whole, edges);
 	Interactions interactions;
 
+	if (rare)
+		pilot->options.validation_fraction = 0;	/* it might take the last */
 	if (interactions_open(&interactions, &pilot->arena, whole->weights != NULL) != CORE_OK ||
 		(whole->types != NULL && interactions_open_types(&interactions) != CORE_OK))
 		return pilot->core->status;
 	memset(numbers.users, -1, whole->n_users * sizeof(int32_t));
 	memset(numbers.objects, -1, whole->n_objects * sizeof(int32_t));
 	for (int32_t i = 0; i < n_users && core_continues(pilot->core); i++)
-		add_user(pilot, &numbers, &interactions, (int32_t) ((int64_t) whole->n_users * i / n_users));
+		add_user(pilot, &numbers, &interactions,
+				 choose_user(whole, rare, (int32_t) ((int64_t) whole->n_users * i / n_users),
+							 (int32_t) ((int64_t) whole->n_users * (i + 1) / n_users)));
 	if (pilot->core->status != CORE_OK)
 		return pilot->core->status;
 	copy_features(pilot, 0, numbers.users, numbers.n_users);

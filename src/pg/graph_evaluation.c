@@ -292,6 +292,52 @@ measure_embeddings(Evaluation *evaluation)
 		measure(evaluation, &queries, &objects, &evaluation->quality);
 }
 
+/* Users of each object while they are read. */
+typedef struct PopularityReading
+{
+	const Evaluation *evaluation;
+	Oid			object_type;
+	float	   *degrees;
+} PopularityReading;
+
+/* Row function: object, users. */
+static void
+keep_popularity(void *argument, Datum *values, bool *nulls)
+{
+	PopularityReading *reading = argument;
+	Key			key;
+	int32		object;
+
+	if (nulls[0])
+		return;
+	key = key_from_datum(reading->object_type, values[0]);
+	object = dictionary_find(&reading->evaluation->objects, &key);
+	if (object >= 0)
+		reading->degrees[object] = (float) DatumGetInt64(values[1]);
+}
+
+/* Stored degrees are of all behaviours: where some are not to be predicted, the others are counted. */
+static void
+count_predicted(const Evaluation *evaluation, float *degrees)
+{
+	const GraphDefinition *definition = evaluation->definition;
+	Oid			relation = source_relation(definition->interactions, definition->apply_row_security);
+	PopularityReading reading = {
+		.evaluation = evaluation, .degrees = degrees,
+		.object_type = source_key_column(relation, definition->object_column, "the graph")
+	};
+	char	   *query;
+	int			n;
+	Oid		   *types;
+	Datum	   *values;
+
+	memset(degrees, 0, evaluation->objects.count * sizeof(float));
+	query = graph_filtered_query(definition, psprintf("%s, pg_catalog.count(DISTINCT %s)",
+													  quote_identifier(definition->object_column),
+													  quote_identifier(definition->user_column)), NULL, &n, &types, &values);
+	source_read(definition->apply_row_security, psprintf("%s GROUP BY 1", query), n, types, values, keep_popularity, &reading);
+}
+
 /* By popularity: the same list for everybody, the user's own interactions left out. */
 static void
 measure_popularity(Evaluation *evaluation)
@@ -306,6 +352,8 @@ measure_popularity(Evaluation *evaluation)
 		ones[i] = 1;
 	for (int32 i = 0; i < n_objects; i++)
 		degrees[i] = evaluation->object_vectors->degrees[i];
+	if (evaluation->definition->behavior_weights != NULL)
+		count_predicted(evaluation, degrees);
 	measure(evaluation, &(Vectors) {n_users, 1, ones}, &(Vectors) {n_objects, 1, degrees},
 			&evaluation->popularity);
 }

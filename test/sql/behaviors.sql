@@ -52,6 +52,13 @@ SELECT weights, predicted, typed FROM behavpred.graph_behavior;
 SELECT ndcg = :merged AS as_trained FROM behavpred.evaluate_graph('shop', 'found', k => 5);
 SELECT run_id > 0 AS trained FROM behavpred.train_graph('shop', dimension => 16, epochs => 20, seed => 3);
 SELECT ndcg AS typed, popularity_ndcg AS popularity, pairs, pairs_left_out FROM behavpred.evaluate_graph('shop', 'found', k => 5) \gset
+-- the popularity that it is compared with is that of purchases alone
+WITH list AS (
+  SELECT f.customer, f.item = p.item AS hit, row_number() OVER (PARTITION BY f.customer ORDER BY p.users DESC, p.item) AS place
+  FROM found f CROSS JOIN (SELECT item, count(DISTINCT customer) AS users FROM shop WHERE kind = 'purchase' GROUP BY item) p
+  WHERE NOT EXISTS (SELECT FROM shop s WHERE s.kind = 'purchase' AND s.customer = f.customer AND s.item = p.item))
+SELECT abs(sum(1 / log(2::numeric, place + 1)) FILTER (WHERE hit AND place <= 5) / (SELECT count(*) FROM found) - :popularity) < 0.02 AS popularity
+FROM list;
 SELECT :typed > 1.1 * :merged AS better_than_merged, :typed > :popularity AS better_than_popularity, :pairs_left_out AS left_out;
 SELECT result -> 'direct_behaviors' AS behaviors, result -> 'direct_types' AS types,
        jsonb_array_length(result -> 'direct_object_slopes') AS slopes

@@ -127,6 +127,34 @@ sample_fits(void **state)
 	close_scene(&scene);
 }
 
+/* Where hardly anybody has done what is to be predicted, the sample has some who have. */
+static void
+rare_behaviours_are_sampled(void **state)
+{
+	Scene		scene;
+	Estimate	estimate;
+	int32_t		buyer = 1000;
+	int32_t		drawn;
+
+	(void) state;
+	open_scene(&scene, 40000, 3000, 650000, false);
+	sample_types(&scene.arena, 3, &scene.graph);
+	/* the one who has done it is not among those at even distances */
+	drawn = (int32_t) (scene.graph.n_users * 300000.0 / scene.graph.n_edges);
+	assert_true(drawn < scene.graph.n_users * 3 / 4);
+	for (int32_t i = 0; i < drawn; i++)
+		buyer += buyer == (int32_t) ((int64_t) scene.graph.n_users * i / drawn);
+	for (int32_t user = 0; user < scene.graph.n_users; user++)
+		for (int64_t e = scene.graph.offsets[user]; e < scene.graph.offsets[user + 1]; e++)
+			scene.graph.types[e] = scene.graph.types[scene.graph.reverse[e]] = user == buyer ? 5 : 1;
+	scene.options.epochs = 1;
+	scene.options.batch_size = 100000;
+	run_estimate(&estimate, &scene, 0, 0);
+	assert_int_equal(estimate.status, CORE_OK);
+	assert_true(estimate.time.seconds > 0);
+	close_scene(&scene);
+}
+
 static void
 stops_when_asked(void **state)
 {
@@ -150,6 +178,7 @@ main(void)
 		cmocka_unit_test(parts_add_up),
 		cmocka_unit_test(validation_counts),
 		cmocka_unit_test(sample_fits),
+		cmocka_unit_test(rare_behaviours_are_sampled),
 		cmocka_unit_test(stops_when_asked),
 	};
 
