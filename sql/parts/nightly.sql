@@ -49,6 +49,7 @@ AS $$
 DECLARE
   last behavpred.training_run;
   kept boolean;
+  captured boolean;
   verdict text;
   target_names text[];
 BEGIN
@@ -61,12 +62,18 @@ BEGIN
   END IF;
   SELECT EXISTS (SELECT FROM behavpred.trained_network n WHERE n.graph = run_nightly.graph AND n.run_id = last.run_id) INTO kept;
 
-  -- First the vectors of everybody, by the network as it is; then it can be seen what has moved.
-  IF kept THEN
+  -- First the vectors by the network as it is, of what has changed where that is captured, else of everybody; then it
+  -- can be seen what has moved.
+  SELECT EXISTS (SELECT FROM behavpred.change_capture c WHERE c.graph = run_nightly.graph) INTO captured;
+  IF captured THEN
+    CALL behavpred.run_refresh(run_nightly.graph, max_seconds);
+  ELSIF kept THEN
     CALL behavpred.run_graph(run_nightly.graph, (last.options ->> 'dimension')::int, (last.options ->> 'factors')::int, (last.options ->> 'layers')::int,
       (last.options ->> 'routing_iterations')::int, epochs => 0, seed => last.seed,
       options => behavpred_internal.nightly_options(run_nightly.graph, true));
-    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+  END IF;
+  PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+  IF captured OR kept THEN
     SELECT behavpred_internal.nightly_verdict(run_nightly.graph, NULL) INTO verdict;
     IF verdict = 'ok' AND EXISTS (SELECT FROM behavpred.registered_target t WHERE t.graph = run_nightly.graph AND t.deployed_version IS NOT NULL
                                   AND behavpred_internal.nightly_verdict(t.graph, t.target) <> 'ok') THEN
@@ -99,7 +106,7 @@ END
 $$;
 
 COMMENT ON PROCEDURE run_nightly(text, text, float8, int, int) IS
-'For pg_cron, once a night and graph: computes everybody''s vectors from the present interactions by the network as it is, checks drift, lets the network learn on from where it is when something has moved, trains the targets whose model does not fit any more (a version is deployed when it is no worse on the same test users), and trims history. It commits between these steps and is no part of a transaction block.
-retrain: drift (default), always, or never (vectors and first models only). max_seconds: from 0 on, for each of the trainings; a paused one goes on the next time. keep_versions, keep_runs: those of run_maintenance().';
+'For pg_cron, once a night and graph: computes vectors from the present interactions by the network as it is, those of the queue by run_refresh() where changes are captured and everybody''s where not, checks drift, lets the network learn on from where it is when something has moved, trains the targets whose model does not fit any more (a version is deployed when it is no worse on the same test users), and trims history. It commits between these steps and is no part of a transaction block.
+retrain: drift (default), always, or never (vectors and first models only). max_seconds: from 0 on, for the refresh and for each of the trainings; a paused one goes on the next time. keep_versions, keep_runs: those of run_maintenance().';
 
 REVOKE EXECUTE ON PROCEDURE run_nightly(text, text, float8, int, int) FROM PUBLIC;

@@ -41,8 +41,12 @@ CALL look_back(0);
 CALL live_a_day(1);
 CALL behavpred.run_nightly('nightly');
 CALL look_back(1);
+-- From now on changes are captured: only who has changed is computed anew.
+SELECT behavpred.capture_changes('nightly');
 CALL live_a_day(2);
+SELECT entries > 0 AS queued FROM behavpred.freshness WHERE graph = 'nightly';
 CALL behavpred.run_nightly('nightly');
+SELECT entries AS queued FROM behavpred.freshness WHERE graph = 'nightly';
 CALL look_back(2);
 -- Every night everybody is known, and ranked for about as well as by a training from scratch; nothing is learnt while nothing drifts.
 SELECT night, usable, unknown, recall > 0.9 * daily_recall AS as_good FROM nights ORDER BY night;
