@@ -271,6 +271,18 @@ sub check_functions
 	cmp_ok(scalar keys %public, '>', 40, 'the functions have been read');
 }
 
+# The map of the core has every file.
+sub check_map
+{
+	my ($map) = source_file('doc/internals.md') =~ /^(\| core \| does \|.*?)\n\n/ms;
+	my @rooms = map { s/\*/\\w*/r } $map =~ /`(\w+\*?)/g;
+	my $rooms = join '|', @rooms;
+	my @files = map { m{(\w+)\.c$} } glob "$ENV{BEHAVPRED_SOURCE}/src/core/*.c";
+
+	cmp_ok(scalar @files, '>', 50, 'the core has been read');
+	is(join(' ', grep { !/^($rooms)$/ } @files), '', 'doc/internals.md: the map names every file of the core');
+}
+
 make_stages();
 check_page($_) foreach 'README.md', map { s/^\Q$ENV{BEHAVPRED_SOURCE}\E\///r } sort glob "$ENV{BEHAVPRED_SOURCE}/doc/*.md";
 check_dashboard();
@@ -278,4 +290,5 @@ check_dbt();
 check_docker();
 check_meta();
 check_functions();
+check_map();
 done_testing();
