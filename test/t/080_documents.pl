@@ -46,7 +46,7 @@ sub lessen
 {
 	my ($sql) = @_;
 
-	$sql =~ s/$whole_training/$1, dimension => 16, epochs => 1, threads => 2)/ if !$long;
+	$sql =~ s/$whole_training/$1, dimension => 16, epochs => 0, threads => 2)/ if !$long;
 	return $sql;
 }
 
