@@ -84,12 +84,35 @@ relation_from_text(const char *relation)
 	return RangeVarGetRelid(makeRangeVarFromNameList(names), NoLock, true);
 }
 
+/* Complain, with the statement that helps, when the caller may not look into the relation's schema. */
+static void
+check_schema(const char *relation)
+{
+	List	   *names = textToQualifiedNameList(cstring_to_text(relation));
+	const char *schema = strVal(linitial(names));
+	Oid			oid = list_length(names) == 2 ? get_namespace_oid(schema, true) : InvalidOid;
+	const char *role;
+
+	if (!OidIsValid(oid) ||
+		DatumGetBool(DirectFunctionCall2(has_schema_privilege_id, ObjectIdGetDatum(oid), CStringGetTextDatum("USAGE"))))
+		return;
+	role = GetUserNameFromId(GetUserId(), false);
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("permission denied for schema %s", schema),
+			 errdetail("Source %s is read as role \"%s\".", relation, role),
+			 errhint("GRANT USAGE ON SCHEMA %s TO %s; what a grant lacks is in the view behavpred.privileges.",
+					 quote_identifier(schema), quote_identifier(role))));
+}
+
 /* The same for a relation that is to be read. */
 Oid
 source_relation(const char *relation, bool apply_row_security)
 {
-	Oid			oid = relation_from_text(relation);
+	Oid			oid;
 
+	check_schema(relation);
+	oid = relation_from_text(relation);
 	if (!OidIsValid(oid))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),

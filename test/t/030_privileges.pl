@@ -186,6 +186,17 @@ foreach my $i (0 .. $#roles)
 	is(as_role('reader', q{SELECT count(*) FROM behavpred.audience('likes_5', size => 7, exclude_known => false)}), '7',
 		'an audience with them reads no source');
 
+	# a source in a schema that is shut to a reader of the graph
+	$node->safe_psql('postgres', 'CREATE SCHEMA "Back office" AUTHORIZATION owner');
+	$node->safe_psql('postgres', q{SET ROLE owner; SET search_path = shop; CREATE TABLE "Back office".events AS SELECT user_id, object_id FROM shop.events;
+		SELECT behavpred.create_graph('hidden', '"Back office".events');
+		SELECT behavpred.train_graph('hidden', dimension => 4, factors => 2, epochs => 0);
+		SELECT behavpred.grant_on('graph', 'hidden', 'read', 'reader')});
+	(undef, $error) = as_role('reader', q{SELECT * FROM behavpred.recommend('hidden', 1)});
+	like($error, qr/permission denied for schema Back office.*HINT:  GRANT USAGE ON SCHEMA "Back office" TO reader;/s, 'a source in a shut schema: what to grant');
+	is(as_role('reader', q{SELECT count(*) FROM behavpred.recommend('hidden', 1, 3, exclude_seen => false)}), '3', 'what needs no source');
+	$node->safe_psql('postgres', q{SET ROLE owner; SELECT behavpred.drop_graph('hidden')});
+
 	# column privileges are enough to train
 	$node->safe_psql('postgres', q{GRANT SELECT (user_id, object_id) ON shop.events TO trainer, graph_trainer});
 	is($node->safe_psql('postgres', sprintf($lacks, 'trainer')), '{}', 'column privileges are no lack');
