@@ -2223,6 +2223,12 @@ COMMENT ON FUNCTION behavpred_internal.student_sums_merge(bytea, bytea) IS 'The 
 COMMENT ON AGGREGATE behavpred_internal.student_sums(bytea, real[], float8, float8, float8) IS
 'What one step of train_student() needs of the samples: loss, gradient and Hessian at the parameters of the plan. Its state passes between parallel workers and servers';
 
+CREATE FUNCTION behavpred_internal.is_drawn(user_id anyelement, degree int, seed bigint, graph_seed bigint, target_fraction real, share float8, shielded_share float8)
+RETURNS boolean AS 'MODULE_PATHNAME', 'behavpred_is_drawn' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+
+COMMENT ON FUNCTION behavpred_internal.is_drawn(anyelement, int, bigint, bigint, real, float8, float8) IS
+'For train_target() on partitions, foreign tables and shards: is the user among the first in the order in which negatives are drawn, by these shares of the users who are not, and who are, shielded from targets?';
+
 CREATE FUNCTION train_student(
   samples regclass, model text DEFAULT 'logistic', hidden int[] DEFAULT NULL, soft_weight float8 DEFAULT 0.5,
   by_statements boolean DEFAULT NULL, seed bigint DEFAULT NULL, threads int DEFAULT NULL, options jsonb DEFAULT NULL,

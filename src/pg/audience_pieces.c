@@ -126,15 +126,9 @@ open_pieces(const AudienceRequest *request, Audience *audience, const Dictionary
 static void
 read_pieces(Pieces *pieces, const char *select, const char *rest, RowFunction function)
 {
-	StringInfoData query;
-	ListCell   *cell;
-
-	initStringInfo(&query);
-	foreach(cell, pieces->relations)
-		appendStringInfo(&query, "%s(SELECT %s FROM %s%s%s)", query.len == 0 ? "" : " UNION ALL ", select,
-						 relation_qualified_name(lfirst_oid(cell)), pieces->conditions, rest);
-	source_read(pieces->audience->graph->apply_row_security, query.data, PIECE_PARAMETERS, pieces->types,
-				pieces->values, function, pieces);
+	source_read(pieces->audience->graph->apply_row_security,
+				pieces_query(pieces->relations, select, psprintf("%s%s", pieces->conditions, rest)),
+				PIECE_PARAMETERS, pieces->types, pieces->values, function, pieces);
 }
 
 /* Row function: the candidates of a piece. */

@@ -8,6 +8,7 @@
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_namespace_d.h"
 #include "catalog/pg_type.h"
+#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/lsyscache.h"
@@ -15,6 +16,7 @@
 
 #include "pg/placement.h"
 #include "pg/reader.h"
+#include "pg/source.h"
 
 /* Row function: there is one. */
 static void
@@ -75,4 +77,18 @@ relation_pieces(Oid relation)
 		pieces = lappend_oid(pieces, piece);
 	}
 	return pieces == NIL ? list_make1_oid(relation) : pieces;
+}
+
+/* See placement.h. */
+char *
+pieces_query(List *pieces, const char *select, const char *rest)
+{
+	StringInfoData query;
+	ListCell   *cell;
+
+	initStringInfo(&query);
+	foreach(cell, pieces)
+		appendStringInfo(&query, "%s(SELECT %s FROM %s%s)", query.len == 0 ? "" : " UNION ALL ", select,
+						 relation_qualified_name(lfirst_oid(cell)), rest);
+	return query.data;
 }

@@ -23,4 +23,7 @@ extern bool relation_is_spread(Oid relation);
  */
 extern List *relation_pieces(Oid relation);
 
+/* "SELECT <select> FROM piece <rest>" over all pieces as one statement. */
+extern char *pieces_query(List *pieces, const char *select, const char *rest);
+
 #endif

@@ -20,6 +20,7 @@
 #include "pg/embedding_storage.h"
 #include "pg/keys.h"
 #include "pg/reader.h"
+#include "pg/target_pieces.h"
 #include "pg/target_users.h"
 
 #define LEAST_CAPACITY 1024
@@ -290,41 +291,47 @@ typedef struct VectorReading
 	Oid			key_type;		/* of the embedding table */
 } VectorReading;
 
+/* His place among the known: a candidate, and if he is kept with a row of his own. */
+static void
+take_member(TargetUsers *users, KnownUser *member, KeptUser *user, const float *vector)
+{
+	member->candidate = true;
+	if (!member->kept)
+		return;
+	user->pinned = true;
+	member->row = append_row(users);
+	fill_row(users, member->row, user, vector);
+}
+
+/* See target_users.h. */
+void
+target_users_take(TargetUsers *users, const Key *key, Datum embedding, int32 degree, int uses)
+{
+	int			width;
+	const float *vector = embedding_from_datum(embedding, &width);
+	int32		known = dictionary_find(&users->members.known, key);
+	KeptUser	user = describe_candidate(users, key, degree, known);
+
+	check_width(users, width);
+	if (known >= 0 && (uses & USE_AS_MEMBER) != 0)
+		take_member(users, &users->known_users[known], &user, vector);
+	if ((uses & USE_AS_NEGATIVE) != 0 && may_be_negative(users, key, known))
+		draw_user(users, &user, known >= 0 ? users->known_users[known].row : -1, vector);
+}
+
 /* Row function: key, embedding, degree of one candidate. */
 static void
 take_candidate(void *argument, Datum *values, bool *nulls)
 {
 	const VectorReading *reading = argument;
-	TargetUsers *users = reading->users;
-	const float *vector;
-	KeptUser	user;
-	int64		row = -1;
-	int			width;
-	int32		known;
 	Key			key;
 
 	if (nulls[0] || nulls[1])
 		return;
 	key = key_from_datum(reading->key_type, values[0]);
-	vector = embedding_from_datum(values[1], &width);
-	check_width(users, width);
-	known = dictionary_find(&users->members.known, &key);
-	user = describe_candidate(users, &key, nulls[2] ? 0 : DatumGetInt32(values[2]), known);
-	users->candidates++;
-	if (known >= 0)
-	{
-		KnownUser  *of_target = &users->known_users[known];
-
-		of_target->candidate = true;
-		if (of_target->kept)
-		{
-			user.pinned = true;
-			row = of_target->row = append_row(users);
-			fill_row(users, row, &user, vector);
-		}
-	}
-	if (may_be_negative(users, &key, known))
-		draw_user(users, &user, row, vector);
+	target_users_take(reading->users, &key, values[1], nulls[2] ? 0 : DatumGetInt32(values[2]),
+					  USE_AS_MEMBER | USE_AS_NEGATIVE);
+	reading->users->candidates++;
 }
 
 /* Bring the rows of both draws in order. */
@@ -368,7 +375,10 @@ target_users_read(TargetUsers *users, const char *candidates, const char *negati
 	describe_known(users);
 	order_members(users);
 	users->wanted = kept_negatives(users);
-	source_read(graph->apply_row_security, target_candidates_query(graph, candidates), 0, NULL, NULL,
-				take_candidate, &reading);
+	if (target_pieces_can_be_asked(graph))
+		target_pieces_read(users, candidates);
+	else
+		source_read(graph->apply_row_security, target_candidates_query(graph, candidates), 0, NULL, NULL,
+					take_candidate, &reading);
 	order_drawn(users);
 }

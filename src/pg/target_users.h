@@ -90,6 +90,16 @@ extern void target_users_open(TargetUsers *users, Arena *arena, const GraphDefin
  */
 extern void target_users_read(TargetUsers *users, const char *candidates, const char *negatives);
 
+/* What a row of the embeddings is read for. */
+typedef enum UserUse
+{
+	USE_AS_MEMBER = 1,			/* of the targets that he is known to belong to */
+	USE_AS_NEGATIVE = 2			/* if he is early enough in order */
+} UserUse;
+
+/* Take one candidate, for one use or both; of somebody who is of no use nothing is kept. */
+extern void target_users_take(TargetUsers *users, const Key *key, Datum embedding, int32 degree, int uses);
+
 /* How many users are known to belong to it, those without an embedding among them. */
 extern int64 target_users_known(const TargetUsers *users, int target);
 

@@ -23,6 +23,20 @@ sub audience
 	return sql("SELECT string_agg(user_key || ' ' || probability, ',' ORDER BY rank) FROM behavpred.audience('buys', $arguments)");
 }
 
+# Digests of the models that trainings of all targets give, with all users as negatives and with few.
+sub models
+{
+	my $digests = sql(q{SELECT auc, log_loss, n_negative FROM behavpred.train_target('buys', negative_ratio => 0.2)}) . "\n";
+
+	foreach my $arguments ('', ', negative_ratio => 0.2')
+	{
+		sql("CALL behavpred.run_targets('demo'$arguments)");
+		$digests .= sql(q{SELECT string_agg(target || ' ' || md5(model::text), E'\n' ORDER BY target)
+			FROM (SELECT DISTINCT ON (target) target, model FROM behavpred.trained_model ORDER BY target, version DESC) m}) . "\n";
+	}
+	return $digests;
+}
+
 my $columns = q{(user_id bigint NOT NULL, embedding real[] NOT NULL, degree integer NOT NULL)};
 
 make_graph($node, 'users => 1500, objects => 120, seed => 3');
@@ -51,6 +65,15 @@ my @answers = map { audience($_) } @questions;
 my $vectors = sql('SELECT md5(string_agg(user_id || embedding::text || degree, $$,$$ ORDER BY user_id)) FROM demo_user_embedding');
 my $users = sql('SELECT count(*) FROM demo_user_embedding');
 
+# Targets of all kinds: they draw from one reading.
+sql(qq{
+	CREATE TABLE some_users AS SELECT user_id FROM demo_user_embedding WHERE user_id % 5 = 0;
+	CREATE TABLE others AS SELECT user_id FROM demo_user_embedding WHERE user_id % 3 = 1;
+	SELECT behavpred.create_target('listed', 'demo', seeds => 'some_users');
+	SELECT behavpred.create_target('among', 'demo', object => '$object', candidates => 'candidates');
+	SELECT behavpred.create_target('against', 'demo', object => '$object', negatives => 'others')});
+my $models = models();
+
 # The same training, written elsewhere, gives the same vectors, models and audiences.
 foreach my $table ('vectors', 'alone')
 {
@@ -59,6 +82,7 @@ foreach my $table ('vectors', 'alone')
 	is(sql("SELECT md5(string_agg(user_id || embedding::text || degree, ',' ORDER BY user_id)) FROM $table"), $vectors,
 		'the same vectors');
 	is(sql($target), $quality, 'the same model');
+	is(models(), $models, 'the same models, byte for byte');
 	for my $i (0 .. $#questions)
 	{
 		is(audience($questions[$i]), $answers[$i], "the same audience: $questions[$i]");
@@ -73,9 +97,17 @@ cmp_ok($remote->safe_psql('postgres', 'SELECT count(*) FROM vectors_1') + $remot
 # What the other server was asked: the best of its own users, not all vectors.
 {
 	sql("SELECT FROM behavpred.train_graph('demo', embeddings_table => 'vectors', $train)");
-	sql($target);
 	my $offset = -s $remote->logfile;
 
+	sql(q{SELECT behavpred.train_target('buys', negative_ratio => 0.2, options => $${"deploy": "always"}$$)});
+	my $sample = substr(slurp_file($remote->logfile), $offset);
+
+	like($sample, qr/FROM public\.vectors_1 WHERE [^\n]*is_drawn\(user_id, degree[^\n]* 0\.\d+::double precision, 0\.\d+::double precision\)/,
+		'a server chooses those who may be negatives');
+	like($sample, qr/FROM public\.vectors_2 WHERE [^\n]*= ANY/, 'positives are asked for by key');
+	unlike($sample, qr/SELECT user_id, embedding, degree FROM public\.vectors_1(?! WHERE)/, 'nobody asks for all vectors');
+
+	$offset = -s $remote->logfile;
 	audience('size => 10, min_lift => 1.5');
 	my $asked = substr(slurp_file($remote->logfile), $offset);
 
