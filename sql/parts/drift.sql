@@ -41,19 +41,30 @@ SELECT pg_extension_config_dump('drift_reference', '');
 
 -- About 5,000 users, by the size of the table: nothing is known of one that has just been filled. Of a large table blocks are read at random, and of each only a few rows,
 -- because neighbours in a table are often alike.
-CREATE FUNCTION behavpred_internal.drift_sample(embeddings regclass) RETURNS text
-LANGUAGE sql STABLE STRICT
+CREATE FUNCTION behavpred_internal.drift_sample(embeddings regclass, user_column text) RETURNS text
+LANGUAGE plpgsql VOLATILE STRICT
 SET search_path = pg_catalog, pg_temp
 AS $$
-  SELECT CASE WHEN c.relkind <> 'r' THEN format('%s ORDER BY random() LIMIT 5000', embeddings)
-              WHEN n.rows > 100000 THEN format('%s TABLESAMPLE SYSTEM (%s) WHERE random() < 0.1', embeddings, 5e6 / n.rows)
-              ELSE format('%s WHERE random() < %s', embeddings, 5000 / n.rows) END
-  FROM pg_class c
-  CROSS JOIN LATERAL (SELECT greatest(pg_relation_size(c.oid), 1)::float8 / 340 AS rows) n
-  WHERE c.oid = embeddings
+DECLARE
+  rows float8;
+  pieces text;
+BEGIN
+  SELECT pg_relation_size(c.oid) / 340.0 INTO rows FROM pg_class c WHERE c.oid = embeddings AND c.relkind = 'r';
+  IF rows > 100000 THEN
+    RETURN format('%s TABLESAMPLE SYSTEM (%s) WHERE random() < 0.1', embeddings, 5e6 / rows);
+  ELSIF rows > 0 THEN
+    RETURN format('%s WHERE random() < %s', embeddings, 5000 / rows);
+  END IF;
+  -- They lie elsewhere, and are counted and drawn there.
+  SELECT string_agg(format('SELECT count(*) AS n FROM %s', t.relid), ' UNION ALL ') INTO pieces
+  FROM pg_partition_tree(embeddings) t WHERE t.isleaf HAVING bool_and(has_table_privilege(t.relid, 'SELECT'));
+  EXECUTE format('SELECT sum(n) FROM (%s) c', coalesce(pieces, format('SELECT count(*) AS n FROM %s', embeddings))) INTO rows;
+  RETURN format('%s WHERE behavpred_internal.is_drawn(%I, degree, %s, 0, 0, %s, 0)', embeddings, user_column,
+                (random() * 1e15)::bigint, 5000 / greatest(rows, 5000));
+END
 $$;
 
-COMMENT ON FUNCTION behavpred_internal.drift_sample(regclass) IS 'For check_drift(): where a sample of users is read from';
+COMMENT ON FUNCTION behavpred_internal.drift_sample(regclass, text) IS 'For check_drift(): where a sample of users is read from';
 
 -- What is measured of users: by the graph alone, or with the model and the objects of a target.
 CREATE FUNCTION behavpred_internal.drift_values(graph text, target text, version int) RETURNS TABLE (measure text, numbers float8[])
@@ -103,7 +114,7 @@ BEGIN
   END IF;
   RETURN QUERY EXECUTE format(
     'SELECT v.measure, array_agg(v.number) FROM (SELECT embedding, degree FROM %s) s CROSS JOIN LATERAL (VALUES %s) v (measure, number) WHERE v.number IS NOT NULL GROUP BY 1',
-    behavpred_internal.drift_sample(behavpred_internal.relation_named(g.user_embeddings)), measures) USING model;
+    behavpred_internal.drift_sample(behavpred_internal.relation_named(g.user_embeddings), g.user_column), measures) USING model;
   -- A newcomer's vector is made of his neighbours', without having learnt, and so a little unlike: of vectors those of the same users are compared.
   IF of_known IS NOT NULL THEN
     RETURN QUERY EXECUTE format(
@@ -210,7 +221,8 @@ DECLARE
 BEGIN
   SELECT * INTO g FROM behavpred.registered_graph r WHERE r.graph = $1;
   IF behavpred_internal.relation_named(g.user_embeddings) IS NOT NULL THEN
-    EXECUTE format('SELECT array_agg(%I::text) FROM %s', g.user_column, behavpred_internal.drift_sample(behavpred_internal.relation_named(g.user_embeddings))) INTO users;
+    EXECUTE format('SELECT array_agg(%I::text) FROM %s', g.user_column,
+                   behavpred_internal.drift_sample(behavpred_internal.relation_named(g.user_embeddings), g.user_column)) INTO users;
   END IF;
   RETURN users;
 END

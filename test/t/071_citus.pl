@@ -113,7 +113,7 @@ cmp_ok(sql(q{
 foreach my $question ("SELECT round(behavpred.predict('buys_%s', 7)::numeric, 6)", "SELECT string_agg(user_key || similarity, ',' ORDER BY rank) FROM behavpred.similar_users('%s', 7)",
 	"SELECT string_agg(object_key || score, ',' ORDER BY rank) FROM behavpred.recommend('%s', 7)", "SELECT count(*), round(sum(score)::numeric, 3) FROM behavpred.recommend_all('%s')",
 	"SELECT string_agg(user_key || probability, ',' ORDER BY rank) FROM behavpred.audiences('{buys_%s}', size => 10)",
-	"SELECT sum(psi), string_agg(verdict, ',' ORDER BY measure) FROM behavpred.check_drift('buys_%s')",
+	"SELECT round(sum(psi)::numeric, 9), string_agg(verdict, ',' ORDER BY measure) FROM behavpred.check_drift('buys_%s')",
 	"SELECT users_refreshed, users_added FROM behavpred.refresh('%s', '{1,2,3}')")
 {
 	is(sql(sprintf($question, 'shards')), sql(sprintf($question, 'demo')), "the same: $question");
