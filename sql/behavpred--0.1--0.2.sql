@@ -2347,11 +2347,7 @@ REVOKE EXECUTE ON FUNCTION
   audience_into(text, text, bigint, float8, float8, float8, boolean, regclass, int)
 FROM PUBLIC;
 
-CREATE OR REPLACE FUNCTION demo_data(
-  schema name DEFAULT 'demo',
-  users int DEFAULT 5000, objects int DEFAULT 500, factors int DEFAULT 4, targets int DEFAULT 5,
-  events_per_user int DEFAULT 20, target_rate float8 DEFAULT 0.08, seed bigint DEFAULT 42)
-RETURNS TABLE (relation text, row_count bigint, what text)
+CREATE FUNCTION behavpred_internal.demo_users(schema name, users int, factors int, events_per_user int, seed bigint) RETURNS void
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp SET jit = off
 AS $$
@@ -2360,20 +2356,6 @@ DECLARE
   countries CONSTANT text[] := '{SE,DE,JP,BR,IN,US}';
   plans CONSTANT text[] := '{free,basic,pro}';
 BEGIN
-  IF (users < 20 OR objects < factors * 5 OR factors NOT BETWEEN 1 AND 64 OR targets NOT BETWEEN 1 AND 1000
-     OR events_per_user NOT BETWEEN 2 AND 10000 OR NOT target_rate BETWEEN 0.001 AND 0.3 OR schema = '' OR seed IS NULL) IS NOT FALSE THEN
-    RAISE EXCEPTION USING errcode = 'invalid_parameter_value',
-      message = 'demo_data cannot plant its factors in data of this size',
-      detail = format('users %s, objects %s, factors %s, targets %s, events_per_user %s, target_rate %s.',
-                      users, objects, factors, targets, events_per_user, target_rate),
-      hint = 'Name a schema, and use at least 20 users, 1 to 64 factors, 5 objects for each factor, 1 to 1000 targets, 2 to 10000 events_per_user, and a target_rate from 0.001 to 0.3.';
-  END IF;
-  IF to_regnamespace(quote_ident(schema)) IS NOT NULL THEN
-    RAISE EXCEPTION USING errcode = 'duplicate_schema',
-      message = format('schema "%s" already exists', schema),
-      hint = format('Choose another name, or type DROP SCHEMA %I CASCADE first.', schema);
-  END IF;
-  EXECUTE format('CREATE SCHEMA %I', schema);
   PERFORM set_config('search_path', format('%I, pg_temp', schema), true);
 
   -- Each user mixes factors: a first with share 0.5 to 0.95, a second with most of the
@@ -2403,6 +2385,18 @@ BEGIN
          behavpred_internal.demo_uniform(seed, 12, user_id) < 0.3,
          floor(1500 * behavpred_internal.demo_uniform(seed, 13, user_id))::int
   FROM user_truth;
+END
+$$;
+
+COMMENT ON FUNCTION behavpred_internal.demo_users(name, int, int, int, bigint) IS 'For demo_data(): the users and the truth about them';
+
+CREATE FUNCTION behavpred_internal.demo_objects(schema name, objects int, factors int, targets int, seed bigint) RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp SET jit = off
+AS $$
+#variable_conflict use_column
+BEGIN
+  PERFORM set_config('search_path', format('%I, pg_temp', schema), true);
 
   -- Each object belongs to a factor, a quarter of them to a second one as well. Its place
   -- in a factor's list decides how popular it is there.
@@ -2425,6 +2419,18 @@ BEGIN
          round((5 * exp(3 * behavpred_internal.demo_uniform(seed, 19, object_id)))::numeric, 2)
   FROM object_truth GROUP BY object_id
   UNION ALL SELECT target, 'campaign', 0 FROM target_truth;
+END
+$$;
+
+COMMENT ON FUNCTION behavpred_internal.demo_objects(name, int, int, int, bigint) IS 'For demo_data(): the objects and targets, and the truth about them';
+
+CREATE FUNCTION behavpred_internal.demo_causes(schema name, factors int, seed bigint) RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp SET jit = off
+AS $$
+#variable_conflict use_column
+BEGIN
+  PERFORM set_config('search_path', format('%I, pg_temp', schema), true);
 
   -- Each event is caused by one factor, drawn from the user's mixture, and falls on an
   -- object of that factor (popularity ~ place^-0.8); a quarter are impressions, which
@@ -2447,6 +2453,18 @@ BEGIN
   SELECT event_id, user_id, object_id, CASE WHEN NOT chance THEN factor END
   FROM caused JOIN length USING (factor) JOIN object_truth USING (factor)
   WHERE place = floor(power(1 + behavpred_internal.demo_uniform(seed, 23, event_id) * (power(n + 1, 0.2) - 1), 5))::int;
+END
+$$;
+
+COMMENT ON FUNCTION behavpred_internal.demo_causes(name, int, bigint) IS 'For demo_data(): what happened, and which factor made it happen';
+
+CREATE FUNCTION behavpred_internal.demo_targets(schema name, users int, factors int, target_rate float8, seed bigint) RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp SET jit = off
+AS $$
+#variable_conflict use_column
+BEGIN
+  PERFORM set_config('search_path', format('%I, pg_temp', schema), true);
 
   -- What each user would do to each target: probability ~ (part of the target's factor in
   -- his mixture)^2, on average target_rate. What the held-out half did lies in the future.
@@ -2471,6 +2489,18 @@ BEGIN
   SELECT (SELECT max(event_id) FROM event_truth) + row_number() OVER (ORDER BY target, user_id), user_id, target, factor
   FROM target_user_truth JOIN target_truth USING (target)
   WHERE happened AND NOT held_out;
+END
+$$;
+
+COMMENT ON FUNCTION behavpred_internal.demo_targets(name, int, int, float8, bigint) IS 'For demo_data(): who would act on which target, and who did';
+
+CREATE FUNCTION behavpred_internal.demo_events(schema name, users int, objects int, seed bigint) RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp SET jit = off
+AS $$
+#variable_conflict use_column
+BEGIN
+  PERFORM set_config('search_path', format('%I, pg_temp', schema), true);
 
   CREATE TABLE events (
     event_id bigint PRIMARY KEY, user_id bigint NOT NULL, object_id bigint NOT NULL,
@@ -2491,6 +2521,40 @@ BEGIN
   SELECT user_id, target, 'purchase',
          timestamptz '2026-04-01 00:00+00' + interval '7 days' * behavpred_internal.demo_uniform(seed, 28, target * users + user_id)
   FROM target_user_truth WHERE happened AND held_out;
+END
+$$;
+
+COMMENT ON FUNCTION behavpred_internal.demo_events(name, int, int, bigint) IS 'For demo_data(): what a shop would know of it, and what it learns later';
+
+CREATE OR REPLACE FUNCTION demo_data(
+  schema name DEFAULT 'demo',
+  users int DEFAULT 5000, objects int DEFAULT 500, factors int DEFAULT 4, targets int DEFAULT 5,
+  events_per_user int DEFAULT 20, target_rate float8 DEFAULT 0.08, seed bigint DEFAULT 42)
+RETURNS TABLE (relation text, row_count bigint, what text)
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp SET jit = off
+AS $$
+#variable_conflict use_column
+BEGIN
+  IF (users < 20 OR objects < factors * 5 OR factors NOT BETWEEN 1 AND 64 OR targets NOT BETWEEN 1 AND 1000
+     OR events_per_user NOT BETWEEN 2 AND 10000 OR NOT target_rate BETWEEN 0.001 AND 0.3 OR schema = '' OR seed IS NULL) IS NOT FALSE THEN
+    RAISE EXCEPTION USING errcode = 'invalid_parameter_value',
+      message = 'demo_data cannot plant its factors in data of this size',
+      detail = format('users %s, objects %s, factors %s, targets %s, events_per_user %s, target_rate %s.',
+                      users, objects, factors, targets, events_per_user, target_rate),
+      hint = 'Name a schema, and use at least 20 users, 1 to 64 factors, 5 objects for each factor, 1 to 1000 targets, 2 to 10000 events_per_user, and a target_rate from 0.001 to 0.3.';
+  END IF;
+  IF to_regnamespace(quote_ident(schema)) IS NOT NULL THEN
+    RAISE EXCEPTION USING errcode = 'duplicate_schema',
+      message = format('schema "%s" already exists', schema),
+      hint = format('Choose another name, or type DROP SCHEMA %I CASCADE first.', schema);
+  END IF;
+  EXECUTE format('CREATE SCHEMA %I', schema);
+  PERFORM behavpred_internal.demo_users(schema, users, factors, events_per_user, seed);
+  PERFORM behavpred_internal.demo_objects(schema, objects, factors, targets, seed);
+  PERFORM behavpred_internal.demo_causes(schema, factors, seed);
+  PERFORM behavpred_internal.demo_targets(schema, users, factors, target_rate, seed);
+  PERFORM behavpred_internal.demo_events(schema, users, objects, seed);
 
   FOR relation, what IN VALUES
     ('users', 'one row a user: columns to use as features'),
@@ -2503,10 +2567,10 @@ BEGIN
     ('target_truth', 'planted: the factor of each target'),
     ('target_user_truth', 'planted: probability that a user acts on a target')
   LOOP
-    EXECUTE format('COMMENT ON TABLE %I IS %L', relation, what);
-    EXECUTE format('ANALYZE %I', relation);
-    EXECUTE format('SELECT count(*) FROM %I', relation) INTO row_count;
     relation := format('%I.%I', schema, relation);
+    EXECUTE format('COMMENT ON TABLE %s IS %L', relation, what);
+    EXECUTE format('ANALYZE %s', relation);
+    EXECUTE format('SELECT count(*) FROM %s', relation) INTO row_count;
     RETURN NEXT;
   END LOOP;
 END
