@@ -12,7 +12,7 @@ AS $$
   JOIN behavpred.training_run r ON r.run_id = g.trained_run
   CROSS JOIN LATERAL jsonb_each(r.options) o
   WHERE g.graph = $1
-    AND o.key = ANY ('{hide_positives,routing,routing_temperature,attention,attention_width,neighbour_scale,keep_lengths,mapping,layer_mean,full_gradient,id_embeddings,loss,spectral_start,initial_bias,weight_decay,target_fraction}')
+    AND o.key = ANY ('{hide_positives,routing,routing_temperature,attention,attention_width,neighbour_scale,keep_lengths,mapping,layer_mean,full_gradient,id_embeddings,loss,spectral_start,initial_bias,weight_decay,target_fraction,sampled_neighbours,epoch_steps,keep_network}')
 $$;
 
 COMMENT ON FUNCTION behavpred_internal.nightly_options(text, boolean) IS

@@ -100,6 +100,9 @@ extern void encoder_defaults(EncoderOptions *options, const Graph *graph);
 /* Change them for a training that begins where an earlier one ended: fewer and smaller steps. */
 extern void encoder_warm_defaults(EncoderOptions *options);
 
+/* Change them for a training on samples. */
+extern void encoder_sampled_defaults(EncoderOptions *options);
+
 /*
  * Complain about an option that is out of its range, or about a combination that
  * cannot work: CORE_INVALID with the option and its range in core->detail.

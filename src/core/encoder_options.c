@@ -25,6 +25,12 @@
 #define STEPS_OF_A_SHORT_EPOCH 25
 #define STEPS_IN_ALL 400
 
+/*
+ * A step on samples costs what its block does, so that a large batch saves nothing; what it takes is bounded by the
+ * batch, and 4,096 positives with as many negatives and 10 neighbours have some hundred thousand nodes.
+ */
+#define SAMPLED_BATCH 4096
+
 /* Of a warm start's learning rate against that of a first training. */
 #define WARM_LEARNING_RATE 0.3f
 
@@ -77,6 +83,12 @@ encoder_warm_defaults(EncoderOptions *options)
 	options->epochs = (options->epochs + 2) / 3;
 	options->patience = options->patience < options->epochs ? options->patience : options->epochs;
 	options->learning_rate *= WARM_LEARNING_RATE;
+}
+
+void
+encoder_sampled_defaults(EncoderOptions *options)
+{
+	options->batch_size = options->batch_size < SAMPLED_BATCH ? options->batch_size : SAMPLED_BATCH;
 }
 
 /* Bounds are floats as most options are: 0.02 as a float is less than 0.02. */

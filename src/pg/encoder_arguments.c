@@ -146,14 +146,19 @@ encoder_arguments_read(FunctionCallInfo fcinfo, Core *core, const GraphDefinitio
 	encoder_defaults(options, graph);
 	options->seed = PG_ARGISNULL(TRAIN_SEED) ? setting_seed : PG_GETARG_INT64(TRAIN_SEED);
 	read_given(fcinfo, options);
-	if (options->warm_start)
+	if (options->warm_start || options->sampled_neighbours > 0)
 	{
-		uint64		seed = options->seed;
+		const EncoderOptions given = *options;
 
 		encoder_defaults(options, graph);
-		options->seed = seed;
-		encoder_warm_defaults(options);
-		network_stored_options(definition, options);
+		options->seed = given.seed;
+		if (given.sampled_neighbours > 0)
+			encoder_sampled_defaults(options);
+		if (given.warm_start)
+		{
+			encoder_warm_defaults(options);
+			network_stored_options(definition, options);
+		}
 		read_given(fcinfo, options);
 	}
 	encoder_check(core, options);

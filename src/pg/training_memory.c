@@ -13,6 +13,7 @@
 #include "pg/wording.h"
 
 #define SMALLEST_BATCH 256		/* the default of small graphs */
+#define SAMPLED_BATCH_MOST 4096 /* that is advised on samples */
 
 /* Bytes in use for what encoder_memory() does not count: the keys. */
 static size_t
@@ -92,6 +93,52 @@ advise_batch_size(StringInfo advice, Core *core, const LoadedGraph *loaded, cons
 	}
 }
 
+/* Options of a training on samples that fit, as the argument options has them; false when there are none. */
+static bool
+fit_samples(StringInfo options_text, Core *core, const LoadedGraph *loaded, EncoderOptions *options)
+{
+	static const int neighbours[] = {10, 6, 4};
+	const int	largest = Min(options->batch_size, SAMPLED_BATCH_MOST);
+
+	for (int batch = largest; batch >= Min(largest, SMALLEST_BATCH); batch /= 2)
+		for (int i = 0; i < lengthof(neighbours); i++)
+		{
+			options->sampled_neighbours = neighbours[i];
+			options->batch_size = batch;
+			if (training_memory(core, loaded, options) > core->memory_limit)
+				continue;
+			appendStringInfo(options_text, "\"sampled_neighbours\": %d", neighbours[i]);
+			if (batch < largest)
+				appendStringInfo(options_text, ", \"batch_size\": %d", batch);
+			if (!options->keep_network)
+				appendStringInfoString(options_text, ", \"keep_network\": false");
+			return true;
+		}
+	return false;
+}
+
+/* Training on samples, if need be without keeping the network. */
+static void
+advise_samples(StringInfo advice, Core *core, const LoadedGraph *loaded, const EncoderOptions *options)
+{
+	EncoderOptions sampled = *options;
+	StringInfoData text;
+
+	if (loaded->graph.types != NULL || loaded->user_features != NULL || loaded->object_features != NULL ||
+		options->layer_mean)
+		return;
+	initStringInfo(&text);
+	if (!fit_samples(&text, core, loaded, &sampled))
+	{
+		sampled = *options;
+		sampled.keep_network = false;
+		if (!options->keep_network || !fit_samples(&text, core, loaded, &sampled))
+			return;
+	}
+	appendStringInfo(advice, "; or train on samples, options => '{%s}' (about %s)", text.data,
+					 format_bytes(training_memory(core, loaded, &sampled)));
+}
+
 /* At most so many edges are left by a max_degree. */
 static int64
 edges_within(const Graph *graph, int64 max_degree)
@@ -134,6 +181,7 @@ training_memory_advice(Core *core, const LoadedGraph *loaded, const EncoderOptio
 	advise_dimension(&advice, core, loaded, options);
 	advise_batch_size(&advice, core, loaded, options);
 	advise_max_degree(&advice, core, loaded, options);
+	advise_samples(&advice, core, loaded, options);
 	appendStringInfoChar(&advice, '.');
 	return advice.data;
 }
@@ -152,8 +200,10 @@ training_memory_check(Core *core, const GraphDefinition *definition, const Loade
 			(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 			 errmsg("training graph \"%s\" needs about %s, behavpred.max_memory is %s",
 					definition->name, format_bytes(needed), format_bytes(core->memory_limit)),
-			 errdetail("%s, %s, %s, dimension %d, layers %d.", format_counted(graph->n_users, "user"),
+			 errdetail("%s, %s, %s, dimension %d, layers %d%s.", format_counted(graph->n_users, "user"),
 					   format_counted(graph->n_objects, "object"), format_counted(graph->n_edges, "edge"),
-					   options->dimension, options->layers),
+					   options->dimension, options->layers,
+					   options->sampled_neighbours == 0 ? "" :
+					   psprintf(", sampled_neighbours %d, batch_size %d", options->sampled_neighbours, options->batch_size)),
 			 errhint("%s", training_memory_advice(core, loaded, options, needed))));
 }

@@ -2,12 +2,13 @@
  * growth.c
  *		Train one epoch on a generated graph, and print what it took for each edge.
  *
- *		growth edges [threads [steps [negatives]]]
+ *		growth edges [threads [steps [negatives [sampled_neighbours [batch_size]]]]]
  *
  * Ten edges a user and a hundred an object.  `steps` (16) is how many steps the epoch has, so
  * that each edge is propagated as often in graphs of all sizes; a step takes a million
  * edges at most, so that larger graphs than 16 million have more.  Fewer negatives than the default
- * leave out most of the loss, whose time for each edge is the same at all sizes.
+ * leave out most of the loss, whose time for each edge is the same at all sizes.  With sampled_neighbours the steps are
+ * those of blocks, of batch_size (4,096) positives each, and the network is not kept.
  */
 #include <math.h>
 #include <stdio.h>
@@ -41,6 +42,13 @@ main(int argc, char **argv)
 	options.epochs = 1;
 	options.negatives = argc > 4 ? atoi(argv[4]) : options.negatives;
 	options.batch_size = (int) fmin(LARGEST_BATCH, ceil((double) graph.n_edges / steps));
+	if (argc > 5 && atoi(argv[5]) > 0)
+	{
+		options.sampled_neighbours = atoi(argv[5]);
+		options.batch_size = argc > 6 ? atoi(argv[6]) : 4096;
+		options.epoch_steps = steps;
+		options.keep_network = false;
+	}
 	estimate = encoder_memory(&options, graph.n_users, graph.n_objects, graph.n_edges, -1, false, 0, 0, threads);
 	wall = wall_seconds();
 	processor = processor_seconds();
@@ -48,11 +56,13 @@ main(int argc, char **argv)
 	check(&core, "training");
 	wall = wall_seconds() - wall;
 	processor = processor_seconds() - processor;
-	steps = (int) ceil((double) graph.n_edges / options.batch_size);
+	if (options.sampled_neighbours == 0)
+		steps = (int) ceil((double) graph.n_edges / options.batch_size);
 	printf("edges %lld users %d objects %d steps %d seconds %.2f processor_seconds %.2f "
-		   "nanoseconds_for_edge_and_step %.1f peak_bytes %zu bytes_for_edge %.1f estimate_bytes %zu\n",
+		   "nanoseconds_for_edge_and_step %.1f microseconds_for_positive %.2f peak_bytes %zu bytes_for_edge %.1f estimate_bytes %zu\n",
 		   (long long) graph.n_edges, graph.n_users, graph.n_objects, steps, wall, processor,
-		   1e9 * processor / graph.n_edges / steps, core.memory_peak,
+		   1e9 * processor / graph.n_edges / steps,
+		   1e6 * processor / steps / fmin(options.batch_size, graph.n_edges), core.memory_peak,
 		   (double) core.memory_peak / graph.n_edges, estimate);
 	arena_close(&arena);
 	return 0;
