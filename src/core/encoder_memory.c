@@ -133,7 +133,7 @@ loss_bytes(const Sizes *s)
 	double		rows = 2 * batch + drawn;
 	double		scratch = LOSS_BLOCK * (s->width + negatives + 1) + negatives * (s->width + 1) + s->objects;
 
-	double		slots = s->options->sampled_neighbours > 0 ? fmin(s->nodes, 2 * batch + negatives) : s->nodes;
+	double		slots = s->options->sampled_neighbours > 0 ? fmin(s->nodes, 2 * batch + drawn) : s->nodes;
 
 	return (s->typed ? 8 * positives : 0) + 8 * batch + 4 * (3 * batch + drawn + rows * (s->width + 1) + rows - batch + s->threads * scratch) + 8 * slots;
 }

@@ -85,9 +85,9 @@ static size_t
 loss_most_nodes(const Loss *loss)
 {
 	size_t		n_nodes = loss->graph->n_nodes;
-	size_t		named = 2 * (size_t) loss->batch + loss->negatives;
+	size_t		named = 2 * (size_t) loss->batch + (size_t) loss->groups * loss->negatives;
 
-	return loss->shared_negatives && named < n_nodes ? named : n_nodes;
+	return loss->network->options->sampled_neighbours > 0 && named < n_nodes ? named : n_nodes;
 }
 
 CoreStatus
@@ -100,7 +100,6 @@ loss_open(Loss *loss, Arena *arena, Network *network)
 	memset(loss, 0, sizeof(*loss));
 	loss->network = network;
 	loss->graph = graph;
-	loss->shared_negatives = options->sampled_neighbours > 0;
 	if (list_positives(loss, arena) != CORE_OK)
 		return arena->core->status;
 	loss->batch = loss->n_positives < options->batch_size ? (int) loss->n_positives : options->batch_size;
@@ -145,8 +144,7 @@ static void
 draw_negatives(const Loss *loss, int64_t group, int32_t *drawn)
 {
 	const Graph *graph = loss->graph;
-	int64_t		turn = loss->shared_negatives ? loss->step : loss->step * loss->groups + group;
-	uint64_t	counter = (uint64_t) turn * loss->negatives;
+	uint64_t	counter = (uint64_t) (loss->step * loss->groups + group) * loss->negatives;
 
 	for (int i = 0; i < loss->negatives; i++)
 	{

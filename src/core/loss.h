@@ -32,7 +32,6 @@ typedef struct Loss
 	Network    *network;		/* that is propagated: of the graph, or of a block of it */
 	const Graph *graph;			/* positives and negatives are drawn from */
 	const uint64_t *left_out;	/* a bit for each of its entries that is none to learn from; NULL = none */
-	bool		shared_negatives;	/* all groups have the same */
 	int64_t		n_positives;	/* edges to be predicted */
 	uint32_t   *positives;		/* their places in the users' lists; NULL = all edges */
 	float	   *positive_weights;	/* mean 1; NULL: those of the graph */

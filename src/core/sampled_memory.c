@@ -39,7 +39,8 @@ measure_block(const Sizes *s, double of_user, double of_object, BlockSizes *bloc
 {
 	int			layers = s->options->layers;
 	double		users = fmin(s->users, batch_of(s));
-	double		objects = fmin(s->objects, batch_of(s) + fmin(s->objects, s->options->negatives));
+	double		drawn = ceil(batch_of(s) / LOSS_GROUP) * fmin(s->objects, s->options->negatives);
+	double		objects = fmin(s->objects, batch_of(s) + drawn);
 
 	block->nodes[layers] = users + objects;
 	for (int l = layers - 1; l >= 0; l--)

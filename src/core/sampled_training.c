@@ -4,9 +4,6 @@
  */
 #include "core/sampled_training.h"
 
-#include <math.h>
-#include <string.h>
-
 #include "core/sampled_start.h"
 
 CoreStatus
@@ -51,18 +48,16 @@ number_batch(EncoderTraining *training)
 {
 	Neighbourhood *neighbourhood = &training->sampled.neighbourhood;
 	Loss	   *loss = &training->loss;
-	int			groups = (loss->count + LOSS_GROUP - 1) / LOSS_GROUP;
+	int			drawn = (loss->count + LOSS_GROUP - 1) / LOSS_GROUP * loss->negatives;
 
-	if (neighbourhood_begin(neighbourhood, 2 * loss->count + loss->negatives) != CORE_OK)
+	if (neighbourhood_begin(neighbourhood, 2 * loss->count + drawn) != CORE_OK)
 		return training->core->status;
 	for (int i = 0; i < loss->count; i++)
 		loss->users[i] = neighbourhood_seed(neighbourhood, loss->users[i]);
 	for (int i = 0; i < loss->count; i++)
 		loss->objects[i] = neighbourhood_seed(neighbourhood, loss->objects[i]);
-	for (int i = 0; i < loss->negatives; i++)
+	for (int i = 0; i < drawn; i++)
 		loss->drawn[i] = neighbourhood_seed(neighbourhood, loss->drawn[i]);
-	for (int group = 1; group < groups; group++)
-		memcpy(loss->drawn + (size_t) group * loss->negatives, loss->drawn, loss->negatives * sizeof(int32_t));
 	return neighbourhood_join_seeds(neighbourhood);
 }
 

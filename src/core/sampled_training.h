@@ -4,8 +4,7 @@
  *		into memory.
  *
  * A step propagates over the block of its batch alone (neighbourhood.h): the nodes of its positives and
- * negatives, and what `sampled_neighbours` draws around them.  All positives of a batch share their negatives, so that
- * there are few.  What is held of the whole graph are its lists, the parameters and a number or two for each node; no
+ * negatives, and what `sampled_neighbours` draws around them.  What is held of the whole graph are its lists, the parameters and a number or two for each node; no
  * second set of parameters, so the last epoch is kept, and quality is measured at the end.
  */
 #ifndef BEHAVPRED_SAMPLED_TRAINING_H

@@ -13,7 +13,6 @@
 #include "pg/wording.h"
 
 #define SMALLEST_BATCH 256		/* the default of small graphs */
-#define SAMPLED_BATCH_MOST 4096 /* that is advised on samples */
 
 /* Bytes in use for what encoder_memory() does not count: the keys. */
 static size_t
@@ -98,7 +97,7 @@ static bool
 fit_samples(StringInfo options_text, Core *core, const LoadedGraph *loaded, EncoderOptions *options)
 {
 	static const int neighbours[] = {10, 6, 4};
-	const int	largest = Min(options->batch_size, SAMPLED_BATCH_MOST);
+	const int	largest = options->batch_size;
 
 	for (int batch = largest; batch >= Min(largest, SMALLEST_BATCH); batch /= 2)
 		for (int i = 0; i < lengthof(neighbours); i++)
@@ -117,11 +116,25 @@ fit_samples(StringInfo options_text, Core *core, const LoadedGraph *loaded, Enco
 	return false;
 }
 
+/* The options with the defaults of samples, where the training has defaults. */
+static EncoderOptions
+sampled_options(const LoadedGraph *loaded, const EncoderOptions *options)
+{
+	EncoderOptions sampled = *options;
+	EncoderOptions defaults;
+
+	encoder_defaults(&defaults, &loaded->graph);
+	encoder_sampled_defaults(&sampled);
+	if (options->negatives != defaults.negatives)
+		sampled.negatives = options->negatives;
+	return sampled;
+}
+
 /* Training on samples, if need be without keeping the network. */
 static void
 advise_samples(StringInfo advice, Core *core, const LoadedGraph *loaded, const EncoderOptions *options)
 {
-	EncoderOptions sampled = *options;
+	EncoderOptions sampled = sampled_options(loaded, options);
 	StringInfoData text;
 
 	if (loaded->graph.types != NULL || loaded->user_features != NULL || loaded->object_features != NULL ||
@@ -130,7 +143,7 @@ advise_samples(StringInfo advice, Core *core, const LoadedGraph *loaded, const E
 	initStringInfo(&text);
 	if (!fit_samples(&text, core, loaded, &sampled))
 	{
-		sampled = *options;
+		sampled = sampled_options(loaded, options);
 		sampled.keep_network = false;
 		if (!options->keep_network || !fit_samples(&text, core, loaded, &sampled))
 			return;

@@ -63,7 +63,7 @@ SELECT behavpred.train_graph('wide', epochs => 1);
 \set VERBOSITY default
 SELECT substring(advice FROM 'train on samples, options => ''([^'']+)''') AS advised
 FROM behavpred.estimate('wide', epochs => 1) \gset
-\echo :advised
+SELECT :'advised'::jsonb ? 'sampled_neighbours' AS advised;
 SELECT fits FROM behavpred.estimate('wide', epochs => 1, options => :'advised');
 SELECT run_id FROM behavpred.train_graph('wide', epochs => 1, options => :'advised'::jsonb || '{"epoch_steps": 3}') \gset
 SELECT (result->>'memory_peak')::bigint < pg_size_bytes('45MB') AS within FROM behavpred.training_run WHERE run_id = :run_id;
