@@ -121,6 +121,8 @@ my $train_mlp = q{SELECT behavpred.train_target('campaign', model => 'mlp', thre
 
 sweep('create_graph', q{SELECT behavpred.create_graph('interrupted', 'wide_events')});
 sweep('train_graph', $train);
+sweep('train_graph on samples', q{SELECT behavpred.train_graph('demo', epochs => 1, threads => 2,
+	options => '{"sampled_neighbours": 5, "keep_network": false}')});
 sweep('first train_graph', "SELECT behavpred.create_graph('interrupted', 'wide_events'); $train_wide");
 sweep('train_target', q{SELECT behavpred.train_target('many', threads => 2)});
 sweep('train_target, mlp', $train_mlp);

@@ -16,6 +16,7 @@ $node->safe_psql('postgres', q{
 my %networks = (
 	'claim 5' => [ 'demo', '{}' ],
 	'each centre, additive attention' => [ 'demo', '{"routing": "disengcn", "attention": "additive"}' ],
+	'samples' => [ 'demo', '{"sampled_neighbours": 5, "attention": "additive"}' ],
 	'features' => [ 'described', '{}' ]);
 
 foreach my $name (sort keys %networks)
