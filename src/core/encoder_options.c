@@ -33,8 +33,9 @@
 #define SAMPLED_BATCH 4096
 #define SAMPLED_NEGATIVES 1024
 
-/* Of a warm start's learning rate against that of a first training. */
-#define WARM_LEARNING_RATE 0.3f
+/* Of a warm start's learning rate against that of a first training: with more, what is well learnt is shaken, and too
+ * few steps are left to settle again. */
+#define WARM_LEARNING_RATE 0.15f
 
 static int
 between(double value, int low, int high)
@@ -82,7 +83,7 @@ encoder_defaults(EncoderOptions *options, const Graph *graph)
 void
 encoder_warm_defaults(EncoderOptions *options)
 {
-	options->epochs = (options->epochs + 2) / 3;
+	options->epochs = options->epochs < 3 ? options->epochs : options->epochs / 3;
 	options->patience = options->patience < options->epochs ? options->patience : options->epochs;
 	options->learning_rate *= WARM_LEARNING_RATE;
 }
