@@ -137,8 +137,8 @@ $node->safe_psql('postgres', q{
 	is(join(' ', grep { $text !~ /behavpred\.$_\(/ } split /\n/, $names), '', 'no function is left out');
 }
 
-# The hostile schema: an operator, a function and a table of every name that pg_catalog has
-# for ordinary types, each of which tells that it was called.
+# The hostile schema: an operator, a function and a table of every name that pg_catalog and the
+# extension have for ordinary types, each of which tells that it was called.
 $node->safe_psql('postgres', q{
 	CREATE SCHEMA evil;
 	DO $$
@@ -148,8 +148,10 @@ $node->safe_psql('postgres', q{
 	  item record;
 	BEGIN
 	  FOR item IN SELECT p.oid, p.proname, pg_get_function_identity_arguments(p.oid) AS arguments, p.prorettype::regtype AS result, p.proretset
-	    FROM pg_proc p WHERE p.pronamespace = 'pg_catalog'::regnamespace AND p.prokind = 'f' AND p.proargtypes::oid[] <@ types
+	    FROM pg_proc p WHERE p.pronamespace IN ('pg_catalog'::regnamespace, 'behavpred'::regnamespace, 'behavpred_internal'::regnamespace)
+	      AND p.prokind = 'f' AND p.proargtypes::oid[] <@ types
 	      AND p.prorettype = ANY (types || 'void'::regtype::oid) AND p.provariadic = 0 AND p.proname NOT IN ('hashint8extended')
+	      AND (p.pronamespace = 'pg_catalog'::regnamespace OR p.proname <> 'version')
 	      AND p.proargmodes IS NULL
 	  LOOP
 	    EXECUTE format('CREATE FUNCTION evil.%I(%s) RETURNS %s %s LANGUAGE plpgsql AS ''BEGIN RAISE EXCEPTION $e$hijacked: function %s$e$; END''',
