@@ -8,7 +8,7 @@
  * that each edge is propagated as often in graphs of all sizes; a step takes a million
  * edges at most, so that larger graphs than 16 million have more.  Fewer negatives than the default
  * leave out most of the loss, whose time for each edge is the same at all sizes.  With sampled_neighbours the steps are
- * those of blocks, of batch_size (4,096) positives each, and the network is not kept.
+ * those of blocks, of batch_size (4,096) positives each, and the network is not kept; 0 takes such steps over the whole graph.
  */
 #include <math.h>
 #include <stdio.h>
@@ -76,7 +76,7 @@ main(int argc, char **argv)
 	options.epochs = 1;
 	options.negatives = argc > 4 ? atoi(argv[4]) : options.negatives;
 	options.batch_size = (int) fmin(LARGEST_BATCH, ceil((double) graph.n_edges / steps));
-	if (argc > 5 && atoi(argv[5]) > 0)
+	if (argc > 5)
 	{
 		options.sampled_neighbours = atoi(argv[5]);
 		options.batch_size = argc > 6 ? atoi(argv[6]) : 4096;
@@ -89,7 +89,7 @@ main(int argc, char **argv)
 	train(&core, &arena, &graph, &options, &parts);
 	wall = wall_seconds() - wall;
 	processor = processor_seconds() - processor;
-	if (options.sampled_neighbours == 0)
+	if (options.epoch_steps == 0)
 		steps = (int) ceil((double) graph.n_edges / options.batch_size);
 	printf("edges %lld users %d objects %d steps %d seconds %.2f processor_seconds %.2f "
 		   "nanoseconds_for_edge_and_step %.1f microseconds_for_positive %.2f start %.2f finish %.2f peak_bytes %zu bytes_for_edge %.1f estimate_bytes %zu\n",

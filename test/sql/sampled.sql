@@ -42,6 +42,12 @@ SELECT epochs_run FROM behavpred.train_graph('big', dimension => 16, epochs => 1
 CALL behavpred.run_graph('big', dimension => 16, epochs => 2, negatives => 200, checkpoint_seconds => 0, options => '{"sampled_neighbours": 4, "epoch_steps": 3}');
 SELECT status, (result->>'epochs_run')::int AS epochs FROM behavpred.training_run WHERE graph = 'big' ORDER BY run_id DESC LIMIT 1;
 
+-- Users of one partition are embedded from the objects' stored vectors by one statement.
+CREATE TABLE before AS SELECT * FROM big_user_embedding;
+SELECT users_refreshed, left_out FROM behavpred.refresh('big', users => ARRAY(SELECT DISTINCT user_id::text FROM events WHERE user_id % 4 = 0));
+SELECT count(*), avg(behavpred.cosine(e.embedding[1:16], b.embedding[1:16])) > 0.9 AS near
+FROM big_user_embedding e JOIN before b USING (user_id) WHERE user_id % 4 = 0;
+
 -- Targets, recommendations and new users work on its vectors.
 SELECT behavpred.create_target('buys_7', 'big', object => '7');
 SELECT auc > 0.6 AS found, n_positive > 0 AS positives FROM behavpred.train_target('buys_7');
