@@ -15,6 +15,8 @@
 
 #include "core/layer.h"
 
+#define FLOATS_BETWEEN_LOOKS ((size_t) 1 << 22)	/* some milliseconds of copying */
+
 typedef struct Inference
 {
 	EncoderTraining *training;
@@ -132,6 +134,15 @@ store_rows(const Inference *inference, const float *bias, float *vectors)
 	return CORE_OK;
 }
 
+/* A large copy, looking whether to stop. */
+static void
+copy_floats(Core *core, float *to, const float *from, size_t n)
+{
+	for (size_t first = 0; first < n && core_continues(core); first += FLOATS_BETWEEN_LOOKS)
+		memcpy(to + first, from + first,
+			   (n - first < FLOATS_BETWEEN_LOOKS ? n - first : FLOATS_BETWEEN_LOOKS) * sizeof(float));
+}
+
 /* The ID embeddings in the arena of the vectors: a copy when the network is to be kept, else they themselves. */
 static float *
 rows_to_overwrite(EncoderTraining *training, Arena *arena)
@@ -148,7 +159,7 @@ rows_to_overwrite(EncoderTraining *training, Arena *arena)
 	}
 	rows = arena_floats(arena, n_nodes * room);
 	if (rows != NULL)
-		memcpy(rows, network->parameters + network->layout.id_embeddings, n_nodes * network->width * sizeof(float));
+		copy_floats(training->core, rows, network->parameters + network->layout.id_embeddings, n_nodes * network->width);
 	return rows;
 }
 
