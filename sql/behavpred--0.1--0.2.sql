@@ -3506,7 +3506,7 @@ $$;
 
 COMMENT ON FUNCTION behavpred_internal.drift_counts(float8[], float8[]) IS 'For check_drift(): how many numbers fall into each bin';
 
--- Where users are of few kinds, masses and gaps stand in clumps, and a clump that moves by a hair over the border of a bin
+-- Where users are of few kinds, lengths, masses and gaps stand in clumps, and a clump that moves by a hair over the border of a bin
 -- would look like a shift. A number therefore counts for the two knots it lies between, for the nearer one more.
 CREATE FUNCTION behavpred_internal.drift_shares(numbers float8[], knots float8[]) RETURNS float8[]
 LANGUAGE sql IMMUTABLE STRICT
@@ -3527,7 +3527,8 @@ CREATE FUNCTION behavpred_internal.drift_histogram(measure text, numbers float8[
 LANGUAGE sql IMMUTABLE STRICT
 SET search_path = pg_catalog, pg_temp
 AS $$
-  SELECT CASE WHEN measure LIKE 'factor mass %' OR measure = 'teacher-student gap' THEN behavpred_internal.drift_shares(numbers, edges)
+  SELECT CASE WHEN (measure LIKE 'factor mass %' OR measure IN ('teacher-student gap', 'embedding norm')) AND cardinality(edges) > 0
+              THEN behavpred_internal.drift_shares(numbers, edges)
               ELSE behavpred_internal.drift_counts(numbers, edges) END
 $$;
 
@@ -3592,7 +3593,7 @@ AS $$
   WHERE d.graph = $1 AND d.target IS NOT DISTINCT FROM $2 AND d.version IS NOT DISTINCT FROM $3;
   INSERT INTO behavpred.drift_reference (graph, owner, measure, edges, counts, users)
   SELECT $1, g.owner, 'users', '{}', '{}', behavpred_internal.drift_users($1) FROM behavpred.registered_graph g WHERE g.graph = $1 AND $2 IS NULL;
-  -- Masses and gaps lie close together, so that tenths of them would make much of a little: knots of masses are a tenth
+  -- Masses and gaps lie close together, so that tenths of them would make much of a little: knots of masses are a fifth
   -- apart, and those of gaps half a standard deviation of the scores.
   WITH v AS MATERIALIZED (SELECT * FROM behavpred_internal.drift_values($1, $2, $3))
   INSERT INTO behavpred.drift_reference (graph, target, version, owner, measure, edges, counts)
@@ -3600,7 +3601,7 @@ AS $$
   FROM behavpred.registered_graph g
   CROSS JOIN v
   CROSS JOIN LATERAL (
-    SELECT CASE WHEN v.measure LIKE 'factor mass %' THEN '{0,0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8,0.9,1}'::float8[]
+    SELECT CASE WHEN v.measure LIKE 'factor mass %' THEN '{0,0.2,0.4,0.6,0.8,1}'::float8[]
                 WHEN v.measure = 'teacher-student gap'
                 THEN (SELECT array_agg(coalesce(nullif(d.deviation, 0), 1) * k / 2 ORDER BY k)
                       FROM (SELECT stddev_pop(x) AS deviation FROM v s, unnest(s.numbers) x WHERE s.measure = 'score') d, generate_series(-6, 6) k)
@@ -3637,7 +3638,7 @@ END
 $$;
 
 COMMENT ON FUNCTION check_graph_drift(text) IS
-'How far degrees of a graph''s users have moved since its last training, and the length of the vector and the mass of each factor of users who were there then (a refresh moves them). psi: population stability index over tenths of the reference (of factor masses over tenths of the whole); by_chance: what it is on average without any drift at these numbers of users; verdict: ok, watch or retrain where psi less by_chance reaches 0.1 or 0.25 and is more than chance does in 999 of 1,000 cases';
+'How far degrees of a graph''s users have moved since its last training, and the length of the vector and the mass of each factor of users who were there then (a refresh moves them). psi: population stability index over tenths of the reference (of factor masses near fifths of the whole); by_chance: what it is on average without any drift at these numbers of users; verdict: ok, watch or retrain where psi less by_chance reaches 0.1 or 0.25 and is more than chance does in 999 of 1,000 cases';
 
 CREATE FUNCTION behavpred_internal.drift_positives(graph text, target text, OUT positives bigint, OUT users bigint)
 LANGUAGE plpgsql STABLE
