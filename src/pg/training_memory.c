@@ -96,7 +96,7 @@ advise_batch_size(StringInfo advice, Core *core, const LoadedGraph *loaded, cons
 static bool
 fit_samples(StringInfo options_text, Core *core, const LoadedGraph *loaded, EncoderOptions *options)
 {
-	static const int neighbours[] = {10, 6, 4};
+	static const int neighbours[] = {25, 10, 6, 4};
 	const int	largest = options->batch_size;
 
 	for (int batch = largest; batch >= Min(largest, SMALLEST_BATCH); batch /= 2)
