@@ -140,6 +140,17 @@ add_count(void *argument, Datum *values, bool *nulls)
 	pieces->candidates += DatumGetInt64(values[0]);
 }
 
+/* Nobody was found: because no candidate has an embedding? */
+static void
+look_for_candidates(const AudienceRequest *request, Audience *audience)
+{
+	Pieces		pieces = open_pieces(request, audience, NULL);
+
+	read_pieces(&pieces, "pg_catalog.count(*)", "", add_count);
+	if (pieces.candidates == 0)
+		warn_no_candidate(audience->graph, request->candidates);
+}
+
 /* How many users are wanted, 0 = all that the conditions allow. */
 static int64
 wanted_users(Pieces *pieces)
@@ -213,6 +224,16 @@ audience_has_pieces(const Audience *audience)
 }
 
 /* See audience_pieces.h. */
+bool
+audience_pieces_send_less(const AudienceRequest *request, Audience *audience, int n_targets)
+{
+	Pieces		pieces = open_pieces(request, audience, NULL);
+
+	read_pieces(&pieces, "pg_catalog.count(*)", "", add_count);
+	return (double) n_targets * (request->size + 1) * list_length(pieces.relations) < pieces.candidates;
+}
+
+/* See audience_pieces.h. */
 void
 audience_merge_pieces(const AudienceRequest *request, Audience *audience, const Dictionary *known)
 {
@@ -224,4 +245,6 @@ audience_merge_pieces(const AudienceRequest *request, Audience *audience, const 
 	if (wanted > 0 && selection->n > wanted && selection->entries[wanted].score == selection->entries[wanted - 1].score)
 		read_best(&pieces, 0, selection->entries[wanted].score);
 	selection_finish(selection, wanted);
+	if (selection->n == 0 && request->candidates != NULL)
+		look_for_candidates(request, audience);
 }

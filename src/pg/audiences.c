@@ -3,7 +3,8 @@
  *		audiences(): the best users of many targets, from one reading of the embeddings.
  *
  * Targets of one graph that choose among the same candidates are scored together, a panel of
- * users for all of their models at once.
+ * users for all of their models at once; where the embeddings lie in partitions or on other servers, each
+ * of these is asked for the best users of one target after another, if it sends fewer then.
  */
 #include "postgres.h"
 
@@ -14,6 +15,7 @@
 #include "utils/memutils.h"
 
 #include "core/top_users.h"
+#include "pg/audience_pieces.h"
 #include "pg/bridge.h"
 #include "pg/deployed_model.h"
 #include "pg/embedding_storage.h"
@@ -166,19 +168,25 @@ limit_size(AudienceGroup *group)
 	group->size = Min(group->size, Max(candidates, 1));
 }
 
+/* What both ways need. */
 static void
 open_group(AudienceGroup *group, int threads)
 {
-	int			width;
-
 	group->graph = graph_definition_trained(group->targets[0]->definition->graph);
 	group->core = bridge_open(threads);
 	arena_open(&group->arena, group->core);
 	group->models = palloc(group->n * sizeof(Student *));
 	for (int t = 0; t < group->n; t++)
 		group->models[t] = group->targets[t]->deployed->student;
-	width = group->models[0]->widths[0];
 	read_members(group);
+}
+
+/* The panel, and lists of the best. */
+static void
+open_panel(AudienceGroup *group)
+{
+	int			width = group->models[0]->widths[0];
+
 	list_excluded(group);
 	limit_size(group);
 	dictionary_open(&group->keys, &group->arena, key_kind(group->graph->user_key_type));
@@ -191,16 +199,23 @@ open_group(AudienceGroup *group, int threads)
 	check_core(group);
 }
 
-/* Copy the users of one target out of the group's memory. */
+/* Room for the users of one target, out of the group's memory. */
+static void
+reserve_users(AudienceTarget *target, int64 n)
+{
+	target->n = n;
+	target->keys = MemoryContextAllocHuge(CurrentMemoryContext, Max(n, 1) * sizeof(char *));
+	target->scores = MemoryContextAllocHuge(CurrentMemoryContext, Max(n, 1) * sizeof(double));
+}
+
+/* Copy the users of one target. */
 static void
 keep_users(const AudienceGroup *group, int number)
 {
 	AudienceTarget *target = group->targets[number];
 	const TopList *list = &group->top.lists[number];
 
-	target->n = list->n;
-	target->keys = MemoryContextAllocHuge(CurrentMemoryContext, Max(list->n, 1) * sizeof(char *));
-	target->scores = MemoryContextAllocHuge(CurrentMemoryContext, Max(list->n, 1) * sizeof(double));
+	reserve_users(target, list->n);
 	for (int64 i = 0; i < list->n; i++)
 	{
 		Key			key = dictionary_key(&group->keys, (int32) list->users[i].user);
@@ -210,11 +225,11 @@ keep_users(const AudienceGroup *group, int number)
 	}
 }
 
-/* From the reading to the users of each target of the group. */
+/* From one reading of all. */
 static void
-select_group(AudienceGroup *group, int threads)
+select_from_all(AudienceGroup *group)
 {
-	open_group(group, threads);
+	open_panel(group);
 	source_read(group->graph->apply_row_security, target_candidates_query(group->graph, group->candidates),
 				0, NULL, NULL, take_candidate, group);
 	rank_panel(group);
@@ -226,6 +241,79 @@ select_group(AudienceGroup *group, int threads)
 	check_core(group);
 	for (int t = 0; t < group->n; t++)
 		keep_users(group, t);
+}
+
+/* One target as audience() would ask for it. */
+static AudienceRequest
+piece_request(const AudienceGroup *group, int number)
+{
+	return (AudienceRequest) {
+		.target = group->targets[number]->definition, .size = group->size, .exclude_known = group->exclude_known,
+		.candidates = group->candidates == NULL ? NULL : pstrdup(group->candidates)
+	};
+}
+
+static Audience
+piece_audience(const AudienceGroup *group, int number)
+{
+	return (Audience) {
+		.core = group->core, .graph = group->graph, .key_type = group->targets[number]->deployed->user_key_type,
+		.student = group->models[number]
+	};
+}
+
+/* The best users of one target, from every piece its own. */
+static void
+select_from_pieces(AudienceGroup *group, int number)
+{
+	AudienceTarget *target = group->targets[number];
+	const TargetMembers *members = &group->members;
+	AudienceRequest request = piece_request(group, number);
+	Audience	audience = piece_audience(group, number);
+	Dictionary	known;
+
+	arena_open(&audience.arena, group->core);
+	dictionary_open(&known, &audience.arena, key_kind(audience.key_type));
+	check_core(group);
+	for (int64 pair = members->starts[number]; pair < members->starts[number + 1]; pair++)
+	{
+		Key			key = dictionary_key(&members->known, target_member_user(members, pair));
+
+		dictionary_add(&known, &key);
+		check_core(group);
+	}
+	audience_merge_pieces(&request, &audience, &known);
+	reserve_users(target, audience.selection.n);
+	for (int64 i = 0; i < target->n; i++)
+	{
+		Key			key = selection_key(&audience.selection, &audience.selection.entries[i]);
+
+		target->keys[i] = key_to_text(audience.key_type, &key);
+		target->scores[i] = audience.selection.entries[i].score;
+	}
+	arena_close(&audience.arena);
+}
+
+/* Should the pieces be asked? */
+static bool
+asks_pieces(const AudienceGroup *group)
+{
+	AudienceRequest request = piece_request(group, 0);
+	Audience	audience = piece_audience(group, 0);
+
+	return audience_has_pieces(&audience) && audience_pieces_send_less(&request, &audience, group->n);
+}
+
+/* The users of each target of the group. */
+static void
+select_group(AudienceGroup *group, int threads)
+{
+	open_group(group, threads);
+	if (asks_pieces(group))
+		for (int t = 0; t < group->n; t++)
+			select_from_pieces(group, t);
+	else
+		select_from_all(group);
 	bridge_close(group->core);
 }
 

@@ -27,7 +27,9 @@ CREATE FUNCTION audience_digest() RETURNS text LANGUAGE sql
 AS $$ SELECT md5(string_agg(user_key || probability::text, ',' ORDER BY rank)) FROM behavpred.audience('buys', size => 1000) $$;
 CREATE FUNCTION fraction_digest() RETURNS text LANGUAGE sql
 AS $$ SELECT md5(string_agg(user_key || probability::text, ',' ORDER BY rank)) FROM behavpred.audience('buys', fraction => 0.01, exclude_known => false) $$;
-CREATE TABLE expected AS SELECT audience_digest() AS digest, fraction_digest() AS fraction_digest,
+CREATE FUNCTION target_digest() RETURNS text LANGUAGE sql
+AS $$ SELECT auc || ' ' || log_loss FROM behavpred.train_target('buys', options => '{"deploy": "never"}') $$;
+CREATE TABLE expected AS SELECT target_digest(), audience_digest() AS digest, fraction_digest() AS fraction_digest,
 	(behavpred.train_student('samples', by_statements => false)).trained AS student;
 
 -- How far apart the logits of two students are at most, over every hundredth user.

@@ -73,6 +73,18 @@ sql(qq{
 	SELECT behavpred.create_target('among', 'demo', object => '$object', candidates => 'candidates');
 	SELECT behavpred.create_target('against', 'demo', object => '$object', negatives => 'others')});
 my $models = models();
+my @together = ('size => 25', 'size => 10, exclude_known => false', 'size => 15, candidates => $$candidates$$', 'size => 5000');
+
+# The audiences of many targets, as one text.
+sub audiences
+{
+	my ($arguments) = @_;
+
+	return sql("SELECT string_agg(target || ' ' || user_key || ' ' || probability, ',' ORDER BY target, rank)
+		FROM behavpred.audiences('{buys,listed,among,against}', $arguments)");
+}
+
+my @many = map { audiences($_) } @together;
 
 # The same training, written elsewhere, gives the same vectors, models and audiences.
 foreach my $table ('vectors', 'alone')
@@ -83,6 +95,10 @@ foreach my $table ('vectors', 'alone')
 		'the same vectors');
 	is(sql($target), $quality, 'the same model');
 	is(models(), $models, 'the same models, byte for byte');
+	for my $i (0 .. $#together)
+	{
+		is(audiences($together[$i]), $many[$i], "the same audiences: $together[$i]");
+	}
 	for my $i (0 .. $#questions)
 	{
 		is(audience($questions[$i]), $answers[$i], "the same audience: $questions[$i]");
@@ -114,6 +130,17 @@ cmp_ok($remote->safe_psql('postgres', 'SELECT count(*) FROM vectors_1') + $remot
 	like($asked, qr/FROM public\.vectors_1 WHERE [^\n]*behavpred\.score\([^\n]*ORDER BY behavpred\.logit\([^\n]*DESC[^\n]*LIMIT 11/,
 		'a partition filters, sorts and cuts on its server');
 	like($asked, qr/FROM public\.vectors_2 WHERE [^\n]*LIMIT 11/, 'and so does the next');
+
+	models();
+	$offset = -s $remote->logfile;
+	audiences('size => 10');
+	$asked = substr(slurp_file($remote->logfile), $offset);
+	like($asked, qr/FROM public\.vectors_1 WHERE [^\n]*ORDER BY behavpred\.logit\([^\n]*DESC[^\n]*LIMIT 11/, 'so do the targets of audiences()');
+	unlike($asked, qr/SELECT user_id, embedding, degree FROM/, 'who do not ask for all vectors');
+
+	sql('CREATE TABLE strangers AS SELECT 1000000000 + user_id AS user_id FROM candidates');
+	my (undef, undef, $warning) = $node->psql('postgres', q{SELECT count(*) FROM behavpred.audience('buys', candidates => 'strangers')});
+	like($warning, qr/WARNING:  public\.strangers has no user whom graph "demo" knows/, 'candidates whom nobody knows');
 
 	# a long list of users who are left out
 	sql(q{
