@@ -51,6 +51,8 @@ sub open_session
 	my ($node, %settings) = @_;
 	my $session = $node->background_psql('postgres', on_error_stop => 0, %settings);
 
+	# The limit of time is one of each statement, not of all that the session does.
+	$session->set_query_timer_restart() if $session->can('set_query_timer_restart');
 	$session->query('SET client_min_messages = error');
 	return $session;
 }

@@ -97,6 +97,7 @@ memory_on_samples_is_bounded(void **state)
 
 		open_scene(&scene, i % 2 ? 6000 : 3000, i % 2 ? 900 : 4000, 40000, turn & 1);
 		scene.options.epochs = i % 8 == 7 ? 0 : 2;
+		scene.options.epoch_steps = 15;
 		scene.options.layers = 1 + turn / 32 % 3;
 		scene.options.dimension = (int) (16 + 16 * (turn / 8 % 3));
 		scene.options.routing = turn / 512 % 3;
