@@ -290,6 +290,16 @@ kernel_sigmoids(float *row, const float *bias, int n)
 	return (float) loss;
 }
 
+/*
+ * A share below 1e-25 is nothing beside the others, but multiplied on it would leave the normal
+ * numbers, with which some processors compute twenty times as fast.  Masked objects have such.
+ */
+INLINE Lanes
+without_traces(Lanes x)
+{
+	return choose((x < all(1e-25f)) & (x > all(-1e-25f)), all(0), x);
+}
+
 static void
 kernel_scale_and_add(float *row, float *sums, float scale, int n)
 {
@@ -297,14 +307,14 @@ kernel_scale_and_add(float *row, float *sums, float scale, int n)
 
 	for (; i + L <= n; i += L)
 	{
-		Lanes		x = load(row + i) * all(scale);
+		Lanes		x = without_traces(load(row + i) * all(scale));
 
 		store(row + i, x);
 		store(sums + i, load(sums + i) + x);
 	}
 	for (; i < n; i++)
 	{
-		row[i] *= scale;
+		row[i] = without_traces(all(row[i] * scale))[0];
 		sums[i] += row[i];
 	}
 }

@@ -171,6 +171,32 @@ scale_and_add_is_a_plain_loop(void **state)
 	}
 }
 
+/* What masked logits leave behind, exp(-87), would make the products that follow slow. */
+static void
+scale_and_add_leaves_no_traces(void **state)
+{
+	enum {N = 19};
+
+	(void) state;
+	for (int i = 0; i < TABLES; i++)
+	{
+		float		row[N],
+					sums[N];
+
+		for (int j = 0; j < N; j++)
+		{
+			row[j] = j % 3 == 0 ? 1 : j % 3 == 1 ? 1.6e-38f : -1.6e-38f;
+			sums[j] = 0;
+		}
+		table(i)->scale_and_add(row, sums, 1e-4f, N);
+		for (int j = 0; j < N; j++)
+		{
+			assert_true(row[j] == (j % 3 == 0 ? 1e-4f : 0));
+			assert_true(sums[j] == row[j]);
+		}
+	}
+}
+
 static void
 dot_and_add_scaled_are_plain_loops(void **state)
 {
@@ -515,6 +541,7 @@ main(void)
 		cmocka_unit_test(sigmoids_agree_with_libm),
 		cmocka_unit_test(sigmoid_of_a_masked_logit_is_nothing),
 		cmocka_unit_test(scale_and_add_is_a_plain_loop),
+		cmocka_unit_test(scale_and_add_leaves_no_traces),
 		cmocka_unit_test(dot_and_add_scaled_are_plain_loops),
 		cmocka_unit_test(above_finds_all_and_only_those),
 		cmocka_unit_test(above_leaves_out_equals),
