@@ -169,6 +169,15 @@ prepare()
 	hand_over "$scratch"
 }
 
+# run_server [options of postgres]
+run_server()
+{
+	unprivileged "$bin/pg_ctl" -s -w -D "$data" -l "$scratch/server.log" ${1:+-o "$1"} start || {
+		unprivileged cat "$scratch/server.log" >&2
+		fail "the private server did not start"
+	}
+}
+
 # start_server PORT [configuration line ...]: a server on a socket that only its user
 # and root can reach. Sets PGHOST, PGPORT, PGUSER, PGDATABASE for what follows.
 start_server()
@@ -196,10 +205,7 @@ start_server()
 			say "$line"
 		done
 	} | unprivileged tee -a "$data/postgresql.conf" >/dev/null
-	unprivileged "$bin/pg_ctl" -s -w -D "$data" -l "$scratch/server.log" start || {
-		unprivileged cat "$scratch/server.log" >&2
-		fail "the private server did not start"
-	}
+	run_server
 	export PGHOST=$sockets PGPORT=$port PGUSER=postgres PGDATABASE=postgres PATH=$bin:$PATH
 	unset PGOPTIONS PGSERVICE PGSSLMODE PGPASSFILE PGTZ PGCLIENTENCODING
 }
