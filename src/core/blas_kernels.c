@@ -14,11 +14,6 @@
 
 #define CHOICE "OPENBLAS_CORETYPE"
 
-/* Weak: another BLAS, or OpenBLAS built for one processor, has no such functions. */
-extern char *openblas_get_corename(void) __attribute__((weak));
-extern void gotoblas_dynamic_init(void) __attribute__((weak));
-extern void gotoblas_dynamic_quit(void) __attribute__((weak));
-
 /* Has OpenBLAS fallen back, on a processor of Intel's or of AMD's that it does not know? */
 static bool
 has_fallen_back(void)

@@ -156,7 +156,7 @@ typedef struct Kernels
 	float		(*exponentials) (float *row, const float *bias, float shift, int n);
 	/* row[i] = sigmoid(row[i] + bias[i]); returns the sum of log(1 + exp(row[i] + bias[i])) */
 	float		(*sigmoids) (float *row, const float *bias, int n);
-	/* row[i] *= scale, 0 where that is within 1e-25 of it; sums[i] += row[i] */
+	/* row[i] *= scale, or 0 where that would be within 1e-25 of 0; sums[i] += row[i] */
 	void		(*scale_and_add) (float *row, float *sums, float scale, int n);
 
 	float		(*dot) (const float *a, const float *b, int n); /* n a multiple of KERNEL_LANES */

@@ -9,15 +9,15 @@
 #include "fmgr.h"
 #include "utils/builtins.h"
 
+#include "core/blas_kernels.h"
 #include "core/kernels.h"
 #include "pg/result_rows.h"
 #include "pg/version.h"
 
 PG_FUNCTION_INFO_V1(behavpred_environment);
 
-/* Weak, because another BLAS lacks them. */
+/* Weak, because another BLAS lacks it. */
 extern char *openblas_get_config(void) __attribute__((weak));
-extern char *openblas_get_corename(void) __attribute__((weak));
 
 /* Threads of this process, as Linux counts them; 0 elsewhere. */
 static int

@@ -2,20 +2,12 @@
  * test_blas_kernels.c
  *		OpenBLAS on a processor that it does not know.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdlib.h>
-#include <string.h>
+#include "support.h"
 
-#include <cmocka.h>
+#include <stdlib.h>
 
 #include "core/blas_kernels.h"
 #include "core/kernels.h"
-
-extern char *openblas_get_corename(void) __attribute__((weak));
-extern void gotoblas_dynamic_init(void) __attribute__((weak));
-extern void gotoblas_dynamic_quit(void) __attribute__((weak));
 
 /* Let OpenBLAS take this processor for one that `name` was written for. */
 static void
