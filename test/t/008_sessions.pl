@@ -89,7 +89,8 @@ sub start_long
 	$node->safe_psql('postgres', 'DROP DATABASE passing');	# waits until every backend has passed a barrier
 	cmp_ok(time - $start, '<', 5, 'DROP DATABASE does not wait for a training');
 	$node->safe_psql('postgres', "SELECT pg_log_backend_memory_contexts($pid)");
-	wait_for(sub { source_of_log() =~ /logging memory contexts of PID $pid/ });
+	# The announcement is a line of its own; the contexts follow one by one, their sum at the end.
+	wait_for(sub { source_of_log() =~ /logging memory contexts of PID $pid.*Grand total:/s });
 	like(source_of_log(), qr/behavpred core/, 'memory contexts are logged, the core among them');
 	is(threads_of($pid), 2, 'the training goes on');
 
