@@ -163,6 +163,7 @@ build_and_install()
 prepare()
 {
 	need_packages $(build_packages) "$@"
+	"$PG_CONFIG" --version >/dev/null 2>&1 || fail "no PostgreSQL to build for: PG_CONFIG is $PG_CONFIG, which does not run"
 	choose_user
 	copy_postgres
 	build_and_install

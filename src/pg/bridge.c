@@ -25,6 +25,7 @@
 #include "pg/bridge.h"
 #include "pg/debug_point.h"
 #include "pg/progress.h"
+#include "pg/server_versions.h"
 #include "pg/settings.h"
 #include "pg/wording.h"
 
@@ -66,12 +67,9 @@ bridge_release(void *data, void *block)
 static bool
 interrupt_is_final(void)
 {
-#if PG_VERSION_NUM >= 170000
-	if (TransactionTimeoutPending)
-		return true;
-#endif
 	return QueryCancelPending || ProcDiePending || ClientConnectionLost ||
-		IdleInTransactionSessionTimeoutPending || IdleSessionTimeoutPending;
+		IdleInTransactionSessionTimeoutPending || IdleSessionTimeoutPending ||
+		TransactionTimeoutPending;
 }
 
 /*

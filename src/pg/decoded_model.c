@@ -13,6 +13,7 @@
 #include "pg/bridge.h"
 #include "pg/decoded_model.h"
 #include "pg/model_value.h"
+#include "pg/server_versions.h"
 
 #define MOST_KEPT 8
 

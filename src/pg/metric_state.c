@@ -16,6 +16,7 @@
 
 #include "pg/bridge.h"
 #include "pg/metric_state.h"
+#include "pg/server_versions.h"
 #include "pg/settings.h"
 #include "pg/wording.h"
 

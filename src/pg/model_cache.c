@@ -17,6 +17,7 @@
 #include "pg/bridge.h"
 #include "pg/model_cache.h"
 #include "pg/model_value.h"
+#include "pg/server_versions.h"
 
 typedef struct ModelCache
 {

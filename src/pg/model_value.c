@@ -12,6 +12,7 @@
 #include "core/student_format.h"
 #include "pg/bridge.h"
 #include "pg/model_value.h"
+#include "pg/server_versions.h"
 
 /* Looked up by name: the type's OID differs between databases. */
 Oid

@@ -20,14 +20,9 @@
 #include "pg/embedding_storage.h"
 #include "pg/keys.h"
 #include "pg/model_cache.h"
+#include "pg/server_versions.h"
 
 PG_FUNCTION_INFO_V1(behavpred_predict);
-
-#if PG_VERSION_NUM >= 170000
-#define CURRENT_LOCAL_TRANSACTION (MyProc->vxid.lxid)
-#else
-#define CURRENT_LOCAL_TRANSACTION (MyProc->lxid)
-#endif
 
 /* Which snapshot a look-up was made with. */
 typedef struct SnapshotMark

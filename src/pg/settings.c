@@ -10,6 +10,7 @@
 #include "utils/guc.h"
 
 #include "pg/debug_point.h"
+#include "pg/server_versions.h"
 #include "pg/settings.h"
 
 #define MOST_THREADS 64
@@ -61,9 +62,5 @@ settings_define(void)
 							&setting_seed, DEFAULT_SEED, 0, INT_MAX, PGC_USERSET, 0, NULL, NULL, NULL);
 	debug_point_define();
 
-#if PG_VERSION_NUM >= 150000
 	MarkGUCPrefixReserved("behavpred");
-#else
-	EmitWarningsOnPlaceholders("behavpred");
-#endif
 }

@@ -10,6 +10,7 @@
 
 #include "core/dictionary.h"
 #include "core/target_model.h"
+#include "pg/server_versions.h"
 #include "pg/target_definition.h"
 
 /* The graph's training, as far as targets need it. */
@@ -56,6 +57,6 @@ extern TargetTeacher target_teacher(const GraphDefinition *graph, const GraphRun
 									Arena *arena);
 
 /* Vectors of different length in one graph; the owner may have changed a table. */
-extern void refuse_widths(const GraphDefinition *graph, int one, int other) pg_attribute_noreturn();
+pg_noreturn extern void refuse_widths(const GraphDefinition *graph, int one, int other);
 
 #endif

@@ -69,7 +69,8 @@ GROUP BY 1;
 
 -- parallel plans may use it
 SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0;
-EXPLAIN (COSTS OFF) SELECT max(behavpred.score((SELECT model FROM score_copy LIMIT 1), embedding)) FROM score_graph_user_embedding;
+SELECT model FROM score_copy LIMIT 1 \gset
+EXPLAIN (COSTS OFF) SELECT max(behavpred.score(:'model', embedding)) FROM score_graph_user_embedding;
 
 DROP FUNCTION score_survives;
 SELECT behavpred.drop_graph('score_graph');
