@@ -23,6 +23,8 @@ COMMENT ON FUNCTION create_target(text, text, anyelement, text[], regclass, regc
 
 REVOKE EXECUTE ON FUNCTION create_target(text, text, anyelement, text[], regclass, regclass, regclass, interval) FROM PUBLIC;
 
+ALTER FUNCTION drop_graph(text) CALLED ON NULL INPUT;
+ALTER FUNCTION drop_target(text) CALLED ON NULL INPUT;
 ALTER FUNCTION model_in(cstring) SET SCHEMA behavpred_internal;
 ALTER FUNCTION model_out(model) SET SCHEMA behavpred_internal;
 ALTER FUNCTION model_recv(internal) SET SCHEMA behavpred_internal;
@@ -925,12 +927,12 @@ COMMENT ON FUNCTION train_targets(text, text[], text, int[], float8, text, float
   'train_target() for many: the targets named, else all of the graph, else all of yours. Embeddings and interactions are read once for all targets with the same candidates and negatives. One row for each; a target that cannot be trained has NULLs, and its message and SQLSTATE in error and sqlstate, and stops no other. The models are those that train_target() makes';
 
 CREATE FUNCTION deploy(target text, version int) RETURNS void
-AS 'MODULE_PATHNAME', 'behavpred_deploy' LANGUAGE C VOLATILE STRICT;
+AS 'MODULE_PATHNAME', 'behavpred_deploy' LANGUAGE C VOLATILE;
 
 COMMENT ON FUNCTION deploy(text, int) IS 'Lets this version of the target''s model answer from now on; see view models for the versions';
 
 CREATE FUNCTION rollback(target text) RETURNS int
-AS 'MODULE_PATHNAME', 'behavpred_rollback' LANGUAGE C VOLATILE STRICT;
+AS 'MODULE_PATHNAME', 'behavpred_rollback' LANGUAGE C VOLATILE;
 
 COMMENT ON FUNCTION rollback(text) IS 'Lets the version answer that did before the present one, with the same predictions; returns its number. Once more goes back further';
 
@@ -1268,7 +1270,7 @@ AS $$
   SELECT c.oid::regclass FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
   WHERE (n.nspname, c.relname) = (
     SELECT part[1]::name, part[2]::name
-    FROM (SELECT CASE WHEN name ~ '^("([^"]|"")+"|[[:alpha:]_][[:alnum:]_$]*)\.("([^"]|"")+"|[[:alpha:]_][[:alnum:]_$]*)$'
+    FROM (SELECT CASE WHEN name ~ E'^("([^"]|"")+"|[[:alpha:]_][[:alnum:]_$]*)\\.("([^"]|"")+"|[[:alpha:]_][[:alnum:]_$]*)$'
                  THEN parse_ident(name) END) AS parsed (part))
 $$;
 
@@ -1286,7 +1288,7 @@ DECLARE
 BEGIN
   SELECT * INTO g FROM behavpred.registered_graph r WHERE r.graph = $1;
   IF g.graph IS NULL THEN
-    RAISE EXCEPTION USING errcode = 'undefined_object',
+    RAISE EXCEPTION USING errcode = CASE WHEN $1 IS NULL THEN 'null_value_not_allowed' ELSE 'undefined_object' END,
       message = CASE WHEN $1 IS NULL THEN 'graph must not be NULL' ELSE format('graph "%s" does not exist', $1) END,
       hint = 'Your graphs: SELECT * FROM behavpred.graphs;';
   END IF;
@@ -1316,7 +1318,7 @@ BEGIN
     FROM behavpred.registered_target t WHERE t.target = name;
   END IF;
   IF owner IS NULL THEN
-    RAISE EXCEPTION USING errcode = 'undefined_object',
+    RAISE EXCEPTION USING errcode = CASE WHEN name IS NULL THEN 'null_value_not_allowed' ELSE 'undefined_object' END,
       message = CASE WHEN name IS NULL THEN 'name must not be NULL' ELSE format('%s "%s" does not exist', kind, name) END,
       hint = format('Yours: SELECT * FROM behavpred.%ss;', kind);
   END IF;
@@ -1345,7 +1347,7 @@ BEGIN
       hint = 'SELECT behavpred.grant_on(''target'', ''buys_42'', ''predict'', ''some_role'');';
   END IF;
   IF role IS NULL OR role <> 'public' AND NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = role) THEN
-    RAISE EXCEPTION USING errcode = 'undefined_object',
+    RAISE EXCEPTION USING errcode = CASE WHEN role IS NULL THEN 'null_value_not_allowed' ELSE 'undefined_object' END,
       message = CASE WHEN role IS NULL THEN 'role must not be NULL' ELSE format('role "%s" does not exist', role) END,
       hint = 'Name a role of this server, or public for all roles.';
   END IF;
@@ -1442,8 +1444,10 @@ BEGIN
   WHERE p.graph = object.graph AND p.target IS NOT DISTINCT FROM object.target AND p.owner = object.owner
     AND p.privilege = $3 AND p.grantee = role;
   IF NOT FOUND THEN
-    RAISE EXCEPTION USING errcode = 'undefined_object',
-      message = format('role "%s" was not granted %s on %s "%s"', role, $3, kind, name),
+    RAISE EXCEPTION USING errcode = CASE WHEN $3 IS NULL OR $4 IS NULL THEN 'null_value_not_allowed' ELSE 'undefined_object' END,
+      message = CASE WHEN $3 IS NULL THEN 'privilege must not be NULL'
+                     WHEN $4 IS NULL THEN 'role must not be NULL'
+                     ELSE format('role "%s" was not granted %s on %s "%s"', $4, $3, kind, name) END,
       hint = format('SELECT * FROM behavpred.privileges WHERE kind = %L AND name = %L;', kind, name);
   END IF;
   FOREACH relation IN ARRAY relations LOOP
@@ -1473,7 +1477,7 @@ BEGIN
       hint = 'Ask a superuser.';
   END IF;
   IF old_owner IS NULL OR NOT EXISTS (SELECT FROM pg_roles WHERE rolname = new_owner) THEN
-    RAISE EXCEPTION USING errcode = 'undefined_object',
+    RAISE EXCEPTION USING errcode = CASE WHEN old_owner IS NULL OR new_owner IS NULL THEN 'null_value_not_allowed' ELSE 'undefined_object' END,
       message = CASE WHEN old_owner IS NULL THEN 'old_owner must not be NULL'
                      WHEN new_owner IS NULL THEN 'new_owner must not be NULL'
                      ELSE format('role "%s" does not exist', new_owner) END,
@@ -2785,7 +2789,7 @@ AS $$
     WHEN 'boolean' THEN CASE value #>> '{}' WHEN 'true' THEN 'yes' ELSE 'no' END
     WHEN 'array' THEN (SELECT string_agg(behavpred_internal.card_text(e), ', ') FROM json_array_elements(value) e)
     WHEN 'object' THEN (SELECT string_agg(key || ' ' || behavpred_internal.card_text(o.value), ', ') FROM json_each(value) o)
-    ELSE regexp_replace(value #>> '{}', '^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d):[0-9.:+-]+$', '\1 \2') END
+    ELSE regexp_replace(value #>> '{}', E'^(\\d{4}-\\d\\d-\\d\\d)[T ](\\d\\d:\\d\\d):[0-9.:+-]+$', E'\\1 \\2') END
 $$;
 COMMENT ON FUNCTION behavpred_internal.card_text(json) IS 'For model cards: a value in words, numbers with three digits, times to the minute';
 
@@ -2794,7 +2798,7 @@ CREATE FUNCTION behavpred_internal.card_cell(value json) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-  SELECT coalesce(regexp_replace(regexp_replace(behavpred_internal.card_text(value), '[[:cntrl:]]+', ' ', 'g'), '([\\`*\[\]<>|~]|(?<![[:alnum:]])_|_(?![[:alnum:]]))', '\\\1', 'g'), 'none')
+  SELECT coalesce(regexp_replace(regexp_replace(behavpred_internal.card_text(value), '[[:cntrl:]]+', ' ', 'g'), E'([\\\\`*\\[\\]<>|~]|(?<![[:alnum:]])_|_(?![[:alnum:]]))', E'\\\\\\1', 'g'), 'none')
 $$;
 COMMENT ON FUNCTION behavpred_internal.card_cell(json) IS 'For model cards: a value as the cell of a Markdown table';
 
@@ -2867,7 +2871,7 @@ CREATE FUNCTION behavpred_internal.report_escape(words text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-  SELECT replace(replace(replace(replace(replace(regexp_replace(words, '[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]', ' ', 'g'),
+  SELECT replace(replace(replace(replace(replace(regexp_replace(words, E'[\\x01-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]', ' ', 'g'),
     '&', '&amp;'), '<', '&lt;'), '>', '&gt;'), '"', '&quot;'), '''', '&#39;')
 $$;
 COMMENT ON FUNCTION behavpred_internal.report_escape(text) IS 'For report_html(): text that may stand between tags and in attributes';
@@ -3349,7 +3353,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION report_html(text, int) IS
-'A page of HTML about a target''s model: audience curve with its interval, ROC, calibration, scores, factors, drift, training, metrics, limits and model card. It needs no network and runs no script; light and dark, phone and desk. version: default the deployed one, else the latest; audience, factors and drift are drawn for the deployed one only. Write it to a file by psql: \pset format unaligned, \pset tuples_only on, \o report.html';
+E'A page of HTML about a target''s model: audience curve with its interval, ROC, calibration, scores, factors, drift, training, metrics, limits and model card. It needs no network and runs no script; light and dark, phone and desk. version: default the deployed one, else the latest; audience, factors and drift are drawn for the deployed one only. Write it to a file by psql: \\pset format unaligned, \\pset tuples_only on, \\o report.html';
 
 -- ---------------------------------------------------------------------------
 -- Drift: has what a model or a graph is used on moved away from what it was trained on?
@@ -3692,7 +3696,7 @@ BEGIN
   SELECT * INTO t FROM behavpred.registered_target r WHERE r.target = $1;
   SELECT * INTO m FROM behavpred.trained_model r WHERE r.target = $1 AND r.version = t.deployed_version;
   IF t.target IS NULL THEN
-    RAISE EXCEPTION USING errcode = 'undefined_object',
+    RAISE EXCEPTION USING errcode = CASE WHEN $1 IS NULL THEN 'null_value_not_allowed' ELSE 'undefined_object' END,
       message = CASE WHEN $1 IS NULL THEN 'target must not be NULL' ELSE format('target "%s" does not exist', $1) END,
       hint = 'Your targets: SELECT * FROM behavpred.targets;';
   ELSIF m.target IS NULL OR NOT EXISTS (SELECT FROM behavpred.drift_reference d WHERE d.target = $1 AND d.version = m.version) THEN
@@ -3786,10 +3790,11 @@ DECLARE
   target_names text[];
 BEGIN
   PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+  PERFORM behavpred_internal.graph_named(run_nightly.graph);
   SELECT r.* INTO last FROM behavpred.registered_graph g JOIN behavpred.training_run r ON r.run_id = g.trained_run WHERE g.graph = run_nightly.graph;
   IF last.run_id IS NULL OR retrain IS NULL OR retrain <> ALL ('{drift,always,never}') THEN
     RAISE EXCEPTION USING errcode = CASE WHEN last.run_id IS NULL THEN 'object_not_in_prerequisite_state' ELSE 'invalid_parameter_value' END,
-      message = CASE WHEN last.run_id IS NULL THEN format('graph "%s" has not been trained', run_nightly.graph) ELSE format('retrain is "%s"', retrain) END,
+      message = CASE WHEN last.run_id IS NULL THEN format('graph "%s" has not been trained', run_nightly.graph) WHEN retrain IS NULL THEN 'retrain is NULL' ELSE format('retrain is "%s"', retrain) END,
       hint = CASE WHEN last.run_id IS NULL THEN format('SELECT * FROM behavpred.train_graph(%L);', run_nightly.graph) ELSE 'It may be drift, always or never.' END;
   END IF;
   SELECT EXISTS (SELECT FROM behavpred.trained_network n WHERE n.graph = run_nightly.graph AND n.run_id = last.run_id) INTO kept;

@@ -339,7 +339,7 @@ BEGIN
   SELECT * INTO t FROM behavpred.registered_target r WHERE r.target = $1;
   SELECT * INTO m FROM behavpred.trained_model r WHERE r.target = $1 AND r.version = t.deployed_version;
   IF t.target IS NULL THEN
-    RAISE EXCEPTION USING errcode = 'undefined_object',
+    RAISE EXCEPTION USING errcode = CASE WHEN $1 IS NULL THEN 'null_value_not_allowed' ELSE 'undefined_object' END,
       message = CASE WHEN $1 IS NULL THEN 'target must not be NULL' ELSE format('target "%s" does not exist', $1) END,
       hint = 'Your targets: SELECT * FROM behavpred.targets;';
   ELSIF m.target IS NULL OR NOT EXISTS (SELECT FROM behavpred.drift_reference d WHERE d.target = $1 AND d.version = m.version) THEN

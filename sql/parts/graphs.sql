@@ -67,7 +67,7 @@ COMMENT ON FUNCTION evaluate_graph(text, regclass, int, int) IS
 Result: users and distinct pairs compared; rows left out because their user or object is not in the graph, they repeat, or the graph has them already; recall, NDCG (binary gains), precision and hit rate at k as means over users, with standard errors; the same for ranking by degree.';
 
 CREATE FUNCTION drop_graph(graph text) RETURNS void
-AS 'MODULE_PATHNAME', 'behavpred_drop_graph' LANGUAGE C VOLATILE STRICT;
+AS 'MODULE_PATHNAME', 'behavpred_drop_graph' LANGUAGE C VOLATILE;
 
 COMMENT ON FUNCTION drop_graph(text) IS
 'Drop a graph, its embedding tables, its runs, and the targets and models that were built on it.';

@@ -11,7 +11,7 @@ AS $$
   SELECT c.oid::regclass FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
   WHERE (n.nspname, c.relname) = (
     SELECT part[1]::name, part[2]::name
-    FROM (SELECT CASE WHEN name ~ '^("([^"]|"")+"|[[:alpha:]_][[:alnum:]_$]*)\.("([^"]|"")+"|[[:alpha:]_][[:alnum:]_$]*)$'
+    FROM (SELECT CASE WHEN name ~ E'^("([^"]|"")+"|[[:alpha:]_][[:alnum:]_$]*)\\.("([^"]|"")+"|[[:alpha:]_][[:alnum:]_$]*)$'
                  THEN parse_ident(name) END) AS parsed (part))
 $$;
 
@@ -29,7 +29,7 @@ DECLARE
 BEGIN
   SELECT * INTO g FROM behavpred.registered_graph r WHERE r.graph = $1;
   IF g.graph IS NULL THEN
-    RAISE EXCEPTION USING errcode = 'undefined_object',
+    RAISE EXCEPTION USING errcode = CASE WHEN $1 IS NULL THEN 'null_value_not_allowed' ELSE 'undefined_object' END,
       message = CASE WHEN $1 IS NULL THEN 'graph must not be NULL' ELSE format('graph "%s" does not exist', $1) END,
       hint = 'Your graphs: SELECT * FROM behavpred.graphs;';
   END IF;
@@ -59,7 +59,7 @@ BEGIN
     FROM behavpred.registered_target t WHERE t.target = name;
   END IF;
   IF owner IS NULL THEN
-    RAISE EXCEPTION USING errcode = 'undefined_object',
+    RAISE EXCEPTION USING errcode = CASE WHEN name IS NULL THEN 'null_value_not_allowed' ELSE 'undefined_object' END,
       message = CASE WHEN name IS NULL THEN 'name must not be NULL' ELSE format('%s "%s" does not exist', kind, name) END,
       hint = format('Yours: SELECT * FROM behavpred.%ss;', kind);
   END IF;
@@ -88,7 +88,7 @@ BEGIN
       hint = 'SELECT behavpred.grant_on(''target'', ''buys_42'', ''predict'', ''some_role'');';
   END IF;
   IF role IS NULL OR role <> 'public' AND NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = role) THEN
-    RAISE EXCEPTION USING errcode = 'undefined_object',
+    RAISE EXCEPTION USING errcode = CASE WHEN role IS NULL THEN 'null_value_not_allowed' ELSE 'undefined_object' END,
       message = CASE WHEN role IS NULL THEN 'role must not be NULL' ELSE format('role "%s" does not exist', role) END,
       hint = 'Name a role of this server, or public for all roles.';
   END IF;
@@ -185,8 +185,10 @@ BEGIN
   WHERE p.graph = object.graph AND p.target IS NOT DISTINCT FROM object.target AND p.owner = object.owner
     AND p.privilege = $3 AND p.grantee = role;
   IF NOT FOUND THEN
-    RAISE EXCEPTION USING errcode = 'undefined_object',
-      message = format('role "%s" was not granted %s on %s "%s"', role, $3, kind, name),
+    RAISE EXCEPTION USING errcode = CASE WHEN $3 IS NULL OR $4 IS NULL THEN 'null_value_not_allowed' ELSE 'undefined_object' END,
+      message = CASE WHEN $3 IS NULL THEN 'privilege must not be NULL'
+                     WHEN $4 IS NULL THEN 'role must not be NULL'
+                     ELSE format('role "%s" was not granted %s on %s "%s"', $4, $3, kind, name) END,
       hint = format('SELECT * FROM behavpred.privileges WHERE kind = %L AND name = %L;', kind, name);
   END IF;
   FOREACH relation IN ARRAY relations LOOP
@@ -216,7 +218,7 @@ BEGIN
       hint = 'Ask a superuser.';
   END IF;
   IF old_owner IS NULL OR NOT EXISTS (SELECT FROM pg_roles WHERE rolname = new_owner) THEN
-    RAISE EXCEPTION USING errcode = 'undefined_object',
+    RAISE EXCEPTION USING errcode = CASE WHEN old_owner IS NULL OR new_owner IS NULL THEN 'null_value_not_allowed' ELSE 'undefined_object' END,
       message = CASE WHEN old_owner IS NULL THEN 'old_owner must not be NULL'
                      WHEN new_owner IS NULL THEN 'new_owner must not be NULL'
                      ELSE format('role "%s" does not exist', new_owner) END,

@@ -208,7 +208,7 @@ AS $$
     WHEN 'boolean' THEN CASE value #>> '{}' WHEN 'true' THEN 'yes' ELSE 'no' END
     WHEN 'array' THEN (SELECT string_agg(behavpred_internal.card_text(e), ', ') FROM json_array_elements(value) e)
     WHEN 'object' THEN (SELECT string_agg(key || ' ' || behavpred_internal.card_text(o.value), ', ') FROM json_each(value) o)
-    ELSE regexp_replace(value #>> '{}', '^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d):[0-9.:+-]+$', '\1 \2') END
+    ELSE regexp_replace(value #>> '{}', E'^(\\d{4}-\\d\\d-\\d\\d)[T ](\\d\\d:\\d\\d):[0-9.:+-]+$', E'\\1 \\2') END
 $$;
 COMMENT ON FUNCTION behavpred_internal.card_text(json) IS 'For model cards: a value in words, numbers with three digits, times to the minute';
 
@@ -217,7 +217,7 @@ CREATE FUNCTION behavpred_internal.card_cell(value json) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-  SELECT coalesce(regexp_replace(regexp_replace(behavpred_internal.card_text(value), '[[:cntrl:]]+', ' ', 'g'), '([\\`*\[\]<>|~]|(?<![[:alnum:]])_|_(?![[:alnum:]]))', '\\\1', 'g'), 'none')
+  SELECT coalesce(regexp_replace(regexp_replace(behavpred_internal.card_text(value), '[[:cntrl:]]+', ' ', 'g'), E'([\\\\`*\\[\\]<>|~]|(?<![[:alnum:]])_|_(?![[:alnum:]]))', E'\\\\\\1', 'g'), 'none')
 $$;
 COMMENT ON FUNCTION behavpred_internal.card_cell(json) IS 'For model cards: a value as the cell of a Markdown table';
 

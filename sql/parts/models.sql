@@ -51,12 +51,12 @@ COMMENT ON FUNCTION train_targets(text, text[], text, int[], float8, text, float
   'train_target() for many: the targets named, else all of the graph, else all of yours. Embeddings and interactions are read once for all targets with the same candidates and negatives. One row for each; a target that cannot be trained has NULLs, and its message and SQLSTATE in error and sqlstate, and stops no other. The models are those that train_target() makes';
 
 CREATE FUNCTION deploy(target text, version int) RETURNS void
-AS 'MODULE_PATHNAME', 'behavpred_deploy' LANGUAGE C VOLATILE STRICT;
+AS 'MODULE_PATHNAME', 'behavpred_deploy' LANGUAGE C VOLATILE;
 
 COMMENT ON FUNCTION deploy(text, int) IS 'Lets this version of the target''s model answer from now on; see view models for the versions';
 
 CREATE FUNCTION rollback(target text) RETURNS int
-AS 'MODULE_PATHNAME', 'behavpred_rollback' LANGUAGE C VOLATILE STRICT;
+AS 'MODULE_PATHNAME', 'behavpred_rollback' LANGUAGE C VOLATILE;
 
 COMMENT ON FUNCTION rollback(text) IS 'Lets the version answer that did before the present one, with the same predictions; returns its number. Once more goes back further';
 

@@ -54,10 +54,11 @@ DECLARE
   target_names text[];
 BEGIN
   PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+  PERFORM behavpred_internal.graph_named(run_nightly.graph);
   SELECT r.* INTO last FROM behavpred.registered_graph g JOIN behavpred.training_run r ON r.run_id = g.trained_run WHERE g.graph = run_nightly.graph;
   IF last.run_id IS NULL OR retrain IS NULL OR retrain <> ALL ('{drift,always,never}') THEN
     RAISE EXCEPTION USING errcode = CASE WHEN last.run_id IS NULL THEN 'object_not_in_prerequisite_state' ELSE 'invalid_parameter_value' END,
-      message = CASE WHEN last.run_id IS NULL THEN format('graph "%s" has not been trained', run_nightly.graph) ELSE format('retrain is "%s"', retrain) END,
+      message = CASE WHEN last.run_id IS NULL THEN format('graph "%s" has not been trained', run_nightly.graph) WHEN retrain IS NULL THEN 'retrain is NULL' ELSE format('retrain is "%s"', retrain) END,
       hint = CASE WHEN last.run_id IS NULL THEN format('SELECT * FROM behavpred.train_graph(%L);', run_nightly.graph) ELSE 'It may be drift, always or never.' END;
   END IF;
   SELECT EXISTS (SELECT FROM behavpred.trained_network n WHERE n.graph = run_nightly.graph AND n.run_id = last.run_id) INTO kept;

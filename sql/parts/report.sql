@@ -9,7 +9,7 @@ CREATE FUNCTION behavpred_internal.report_escape(words text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-  SELECT replace(replace(replace(replace(replace(regexp_replace(words, '[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]', ' ', 'g'),
+  SELECT replace(replace(replace(replace(replace(regexp_replace(words, E'[\\x01-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]', ' ', 'g'),
     '&', '&amp;'), '<', '&lt;'), '>', '&gt;'), '"', '&quot;'), '''', '&#39;')
 $$;
 COMMENT ON FUNCTION behavpred_internal.report_escape(text) IS 'For report_html(): text that may stand between tags and in attributes';
@@ -491,4 +491,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION report_html(text, int) IS
-'A page of HTML about a target''s model: audience curve with its interval, ROC, calibration, scores, factors, drift, training, metrics, limits and model card. It needs no network and runs no script; light and dark, phone and desk. version: default the deployed one, else the latest; audience, factors and drift are drawn for the deployed one only. Write it to a file by psql: \pset format unaligned, \pset tuples_only on, \o report.html';
+E'A page of HTML about a target''s model: audience curve with its interval, ROC, calibration, scores, factors, drift, training, metrics, limits and model card. It needs no network and runs no script; light and dark, phone and desk. version: default the deployed one, else the latest; audience, factors and drift are drawn for the deployed one only. Write it to a file by psql: \\pset format unaligned, \\pset tuples_only on, \\o report.html';

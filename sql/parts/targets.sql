@@ -39,7 +39,7 @@ COMMENT ON FUNCTION train_target(text, text, int[], float8, text, float8, text, 
   'Trains the next version of a target''s model (logistic or mlp) on sampled users: hard labels, soft labels of the graph network (soft_weight 0 to 1), seeds weighted by how sparse their surroundings are (seed_weights isolation_forest or none). Quality is measured on users that trained nothing: test_basis unseen = their interaction with the object was held out of the graph''s training, too; in_graph = it was not, so that the figures are optimistic. options: soft_temperature, ridge, anchored (default true: hard labels correct the teacher instead of starting from nothing; logistic only), iterations, epochs, batch_size, learning_rate, seed_weight_scale (raw, mean1, spread), deploy (if_better, always, never)';
 
 CREATE FUNCTION drop_target(target text) RETURNS void
-AS 'MODULE_PATHNAME', 'behavpred_drop_target' LANGUAGE C VOLATILE STRICT;
+AS 'MODULE_PATHNAME', 'behavpred_drop_target' LANGUAGE C VOLATILE;
 
 COMMENT ON FUNCTION drop_target(text) IS 'Removes a target and all its models';
 

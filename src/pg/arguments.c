@@ -4,7 +4,21 @@
  */
 #include "postgres.h"
 
+#include "utils/builtins.h"
+
 #include "pg/arguments.h"
+
+/* See arguments.h. */
+char *
+name_given(FunctionCallInfo fcinfo, int argument, const char *name, const char *hint)
+{
+	if (PG_ARGISNULL(argument))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("%s must not be NULL", name),
+				 errhint("%s", hint)));
+	return text_to_cstring(PG_GETARG_TEXT_PP(argument));
+}
 
 /* See arguments.h. */
 int

@@ -134,7 +134,7 @@ read_given(FunctionCallInfo fcinfo, EncoderOptions *options)
 	Option		table[MOST_OPTIONS] = {{0}};
 
 	json_options(options, table);
-	options_read(PG_ARGISNULL(TRAIN_OPTIONS) ? NULL : PG_GETARG_JSONB_P(TRAIN_OPTIONS), table);
+	options_read(fcinfo, PG_ARGISNULL(TRAIN_OPTIONS) ? NULL : PG_GETARG_JSONB_P(TRAIN_OPTIONS), table);
 	read_arguments(fcinfo, options);
 }
 
@@ -173,7 +173,7 @@ encoder_options_read(Jsonb *recorded, EncoderOptions *options)
 	int			n = argument_options(options, table);
 
 	json_options(options, table + n);
-	options_read(recorded, table);
+	options_read(NULL, recorded, table);
 }
 
 /* One option as a member of a JSON object. */

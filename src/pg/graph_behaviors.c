@@ -13,6 +13,7 @@
 #include "utils/jsonb.h"
 
 #include "core/graph.h"
+#include "pg/arguments.h"
 #include "pg/graph_definition.h"
 #include "pg/graph_lock.h"
 #include "pg/options.h"
@@ -34,14 +35,10 @@ enum
 static GraphDefinition *
 graph_argument(FunctionCallInfo fcinfo)
 {
-	GraphDefinition *graph;
+	GraphDefinition *graph =
+		graph_definition_owned(name_given(fcinfo, ARG_GRAPH, "graph",
+										  "SELECT behavpred.set_behaviors('shop', predict => '{purchase}');"));
 
-	if (PG_ARGISNULL(ARG_GRAPH))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("graph must not be NULL"),
-				 errhint("SELECT behavpred.set_behaviors('shop', predict => '{purchase}');")));
-	graph = graph_definition_owned(text_to_cstring(PG_GETARG_TEXT_PP(ARG_GRAPH)));
 	if (graph->behavior_column == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

@@ -13,6 +13,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "pg/arguments.h"
 #include "pg/bridge.h"
 #include "pg/capture.h"
 #include "pg/embedding_storage.h"
@@ -240,10 +241,12 @@ behavpred_create_graph(PG_FUNCTION_ARGS)
 Datum
 behavpred_drop_graph(PG_FUNCTION_ARGS)
 {
-	GraphDefinition *definition = graph_definition_owned(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	GraphDefinition *definition =
+		graph_definition_owned(name_given(fcinfo, 0, "graph", "SELECT behavpred.drop_graph('shop');"));
 	Oid			type = TEXTOID;
 	Datum		value = PG_GETARG_DATUM(0);
 
+	require_writable("drop_graph()");
 	graph_lock_for_drop(definition);
 	capture_drop(definition->name);
 	embedding_table_drop(definition, false);

@@ -172,7 +172,7 @@ held_out_read(Arena *arena, const TargetDefinition *target, int version, HeldOut
 	Datum		values[] = {CStringGetTextDatum(target->name), Int32GetDatum(version)};
 
 	held_out->version = version;
-	if (version == 0)
+	if (version == 0 && target->deployed_version == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("target \"%s\" has no deployed model", target->name),

@@ -6,9 +6,12 @@
 
 #include <math.h>
 
+#include "catalog/pg_proc.h"
+#include "funcapi.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
 #include "utils/numeric.h"
+#include "utils/syscache.h"
 #include "utils/varlena.h"
 
 #include "pg/options.h"
@@ -77,7 +80,37 @@ typedef struct JsonArgument
 	const char *name;
 	const char *noun;
 	const Option *options;
+	FunctionCallInfo fcinfo;	/* the call that it is an argument of, or NULL */
 } JsonArgument;
+
+/* Has the called function an argument of this name? */
+static bool
+is_argument(FunctionCallInfo fcinfo, const char *name)
+{
+	HeapTuple	function = SearchSysCache1(PROCOID, ObjectIdGetDatum(fcinfo->flinfo->fn_oid));
+	bool		found = false;
+	Oid		   *types;
+	char	  **names;
+	char	   *modes;
+	int			n;
+
+	if (!HeapTupleIsValid(function))
+		elog(ERROR, "cache lookup failed for function %u", fcinfo->flinfo->fn_oid);
+	n = get_func_arg_info(function, &types, &names, &modes);
+	for (int i = 0; i < n && names != NULL && !found; i++)
+		found = (modes == NULL || modes[i] == PROARGMODE_IN) && strcmp(names[i], name) == 0;
+	ReleaseSysCache(function);
+	return found;
+}
+
+/* Is there an option of this name? */
+static bool
+is_option(const Option *options, const char *name)
+{
+	while (options->name != NULL && strcmp(options->name, name) != 0)
+		options++;
+	return options->name != NULL;
+}
 
 /* The option of this name. */
 static const Option *
@@ -92,6 +125,11 @@ find_option(const JsonArgument *argument, const char *name)
 	names = palloc0((n + 1) * sizeof(char *));
 	for (int i = 0; i < n; i++)
 		names[i] = options[i].name;
+	if (argument->fcinfo != NULL && !is_option(options, name) && is_argument(argument->fcinfo, name))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"%s\" is an argument, not an option", name),
+				 errhint("Write it beside %s, as in: %s => ...", argument->name, name)));
 	return &options[options_choice(argument->noun, name, names)];
 }
 
@@ -153,11 +191,10 @@ store_option(const JsonArgument *argument, const Option *option, const JsonbValu
 	}
 }
 
-/* See options.h. */
-void
-options_read_as(Jsonb *json, const char *name, const char *noun, const Option *options)
+/* Read the members of an argument. */
+static void
+read_members(Jsonb *json, JsonArgument argument)
 {
-	JsonArgument argument = {.name = name, .noun = noun, .options = options};
 	JsonbIterator *iterator;
 	JsonbIteratorToken token;
 	JsonbValue	value;
@@ -168,8 +205,8 @@ options_read_as(Jsonb *json, const char *name, const char *noun, const Option *o
 	if (!JB_ROOT_IS_OBJECT(json))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s must be a JSON object", name),
-				 errhint("Write them as in: %s => '{\"%s\": ...}'.", name, options[0].name)));
+				 errmsg("%s must be a JSON object", argument.name),
+				 errhint("Write them as in: %s => '{\"%s\": ...}'.", argument.name, argument.options[0].name)));
 
 	iterator = JsonbIteratorInit(&json->root);
 	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
@@ -183,7 +220,14 @@ options_read_as(Jsonb *json, const char *name, const char *noun, const Option *o
 
 /* See options.h. */
 void
-options_read(Jsonb *json, const Option *options)
+options_read_as(Jsonb *json, const char *name, const char *noun, const Option *options)
 {
-	options_read_as(json, "options", "option", options);
+	read_members(json, (JsonArgument) {.name = name, .noun = noun, .options = options});
+}
+
+/* See options.h. */
+void
+options_read(FunctionCallInfo fcinfo, Jsonb *json, const Option *options)
+{
+	read_members(json, (JsonArgument) {.name = "options", .noun = "option", .options = options, .fcinfo = fcinfo});
 }

@@ -7,6 +7,7 @@
 
 #include "postgres.h"
 
+#include "fmgr.h"
 #include "utils/jsonb.h"
 
 typedef enum OptionType
@@ -30,9 +31,10 @@ typedef struct Option
 /*
  * Read `json` (may be NULL) into the given options (ended by a NULL name).  Errors, all
  * ERRCODE_INVALID_PARAMETER_VALUE: not an object; unrecognized option "x" (hint: Did you
- * mean "y"?, or the list); wrong type; out of range (detail with the range).
+ * mean "y"?, or the list, or that it is an argument of the function that `fcinfo` calls, which
+ * may be NULL); wrong type; out of range (detail with the range).
  */
-extern void options_read(Jsonb *json, const Option *options);
+extern void options_read(FunctionCallInfo fcinfo, Jsonb *json, const Option *options);
 
 /* The same for an argument of another name, whose members have another noun in messages. */
 extern void options_read_as(Jsonb *json, const char *name, const char *noun, const Option *options);

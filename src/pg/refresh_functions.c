@@ -15,6 +15,7 @@
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
+#include "pg/arguments.h"
 #include "pg/bridge.h"
 #include "pg/embedding_storage.h"
 #include "pg/graph_lock.h"
@@ -34,18 +35,6 @@ enum
 {
 	EMBED_GRAPH, EMBED_NEIGHBOURS, EMBED_WEIGHTS, EMBED_FEATURES, EMBED_OBJECT
 };
-
-/* The graph's name. */
-static char *
-graph_argument(FunctionCallInfo fcinfo, const char *example)
-{
-	if (PG_ARGISNULL(0))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("graph must not be NULL"),
-				 errhint("%s", example)));
-	return text_to_cstring(PG_GETARG_TEXT_PP(0));
-}
 
 /* Refresh the nodes of one kind that an argument names. */
 static RefreshCounts
@@ -72,7 +61,7 @@ refresh_argument(FunctionCallInfo fcinfo, int argument, Arena *arena, const Grap
 Datum
 behavpred_refresh(PG_FUNCTION_ARGS)
 {
-	char	   *name = graph_argument(fcinfo, "SELECT * FROM behavpred.refresh('shop', users => '{4711}');");
+	char	   *name = name_given(fcinfo, REFRESH_GRAPH, "graph", "SELECT * FROM behavpred.refresh('shop', users => '{4711}');");
 	TimestampTz started = GetCurrentTimestamp();
 	GraphDefinition *definition;
 	RefreshCounts objects;
@@ -242,7 +231,7 @@ embed(FoldInScene *scene, const Neighbours *given, Jsonb *features)
 Datum
 behavpred_embed(PG_FUNCTION_ARGS)
 {
-	char	   *name = graph_argument(fcinfo, "SELECT behavpred.embed('shop', ARRAY[17, 42]);");
+	char	   *name = name_given(fcinfo, EMBED_GRAPH, "graph", "SELECT behavpred.embed('shop', ARRAY[17, 42]);");
 	GraphDefinition *definition;
 	Neighbours	neighbours;
 	ArrayType  *vector;

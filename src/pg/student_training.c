@@ -82,7 +82,7 @@ read_arguments(FunctionCallInfo fcinfo, Training *training)
 	student_soft_weight_argument(fcinfo, ARG_SOFT_WEIGHT, student);
 	student->anchored = false;
 	student->seed = PG_ARGISNULL(ARG_SEED) ? setting_seed : PG_GETARG_INT64(ARG_SEED);
-	options_read(PG_ARGISNULL(ARG_OPTIONS) ? NULL : PG_GETARG_JSONB_P(ARG_OPTIONS), table);
+	options_read(fcinfo, PG_ARGISNULL(ARG_OPTIONS) ? NULL : PG_GETARG_JSONB_P(ARG_OPTIONS), table);
 }
 
 /* A column of numbers or booleans as float8, "NULL" when it is not there. */

@@ -132,7 +132,7 @@ read_student_options(FunctionCallInfo fcinfo, int first, TargetArguments *argume
 	student_kind_argument(fcinfo, first + ARG_MODEL, student);
 	student_hidden_argument(fcinfo, first + ARG_HIDDEN, student);
 	student_soft_weight_argument(fcinfo, first + ARG_SOFT_WEIGHT, student);
-	options_read(PG_ARGISNULL(first + ARG_OPTIONS) ? NULL : PG_GETARG_JSONB_P(first + ARG_OPTIONS), table);
+	options_read(fcinfo, PG_ARGISNULL(first + ARG_OPTIONS) ? NULL : PG_GETARG_JSONB_P(first + ARG_OPTIONS), table);
 }
 
 /* See target_arguments.h. */

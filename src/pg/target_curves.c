@@ -12,6 +12,7 @@
 #include "fmgr.h"
 #include "utils/builtins.h"
 
+#include "pg/arguments.h"
 #include "pg/audience_selection.h"
 #include "pg/bridge.h"
 #include "pg/fractions.h"
@@ -30,12 +31,7 @@ PG_FUNCTION_INFO_V1(behavpred_audience_curve);
 static char *
 target_argument(FunctionCallInfo fcinfo)
 {
-	if (PG_ARGISNULL(0))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("target must not be NULL"),
-				 errhint("SELECT * FROM behavpred.audience_curve('buys_42');")));
-	return text_to_cstring(PG_GETARG_TEXT_PP(0));
+	return name_given(fcinfo, 0, "target", "SELECT * FROM behavpred.audience_curve('buys_42');");
 }
 
 /* A number of points or bins, argument 1. */

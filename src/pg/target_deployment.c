@@ -15,6 +15,7 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
+#include "pg/arguments.h"
 #include "pg/graph_lock.h"
 #include "pg/reader.h"
 #include "pg/target_deployment.h"
@@ -125,9 +126,17 @@ check_version(const TargetDefinition *target, int version)
 Datum
 behavpred_deploy(PG_FUNCTION_ARGS)
 {
-	TargetDefinition *target = target_definition_for(text_to_cstring(PG_GETARG_TEXT_PP(0)), PRIVILEGE_TRAIN);
-	int			version = PG_GETARG_INT32(1);
+	char	   *name = name_given(fcinfo, 0, "target", "SELECT behavpred.deploy('buys_42', 3);");
+	TargetDefinition *target;
+	int			version;
 
+	if (PG_ARGISNULL(1))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("version must not be NULL"),
+				 errhint("SELECT version, trained_at FROM behavpred.models WHERE target = %s;", quote_literal_cstr(name))));
+	version = PG_GETARG_INT32(1);
+	target = target_definition_for(name, PRIVILEGE_TRAIN);
 	require_writable("deploy()");
 	target_lock(target);
 	check_version(target, version);
@@ -183,7 +192,8 @@ earlier_deployment(const TargetDefinition *target)
 Datum
 behavpred_rollback(PG_FUNCTION_ARGS)
 {
-	TargetDefinition *target = target_definition_for(text_to_cstring(PG_GETARG_TEXT_PP(0)), PRIVILEGE_TRAIN);
+	TargetDefinition *target =
+		target_definition_for(name_given(fcinfo, 0, "target", "SELECT behavpred.rollback('buys_42');"), PRIVILEGE_TRAIN);
 	EarlierDeployment earlier;
 	Oid			type = INT8OID;
 	Datum		value;

@@ -11,6 +11,7 @@
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
+#include "pg/arguments.h"
 #include "pg/graph_lock.h"
 #include "pg/keys.h"
 #include "pg/reader.h"
@@ -271,10 +272,12 @@ behavpred_create_target(PG_FUNCTION_ARGS)
 Datum
 behavpred_drop_target(PG_FUNCTION_ARGS)
 {
-	TargetDefinition *target = target_definition_owned(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	TargetDefinition *target =
+		target_definition_owned(name_given(fcinfo, 0, "target", "SELECT behavpred.drop_target('buys_42');"));
 	Oid			type = TEXTOID;
 	Datum		value = CStringGetTextDatum(target->name);
 
+	require_writable("drop_target()");
 	target_lock(target);
 	write_rows("DELETE FROM behavpred.training_run WHERE target OPERATOR(pg_catalog.=) $1",
 			   1, &type, &value, NULL);

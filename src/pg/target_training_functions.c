@@ -143,17 +143,21 @@ list_named_targets(TargetList *list, ArrayType *array)
 	bool	   *nulls;
 	char	  **sorted;
 	int			n;
-	int			n_sorted = 0;
 
 	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &n);
 	sorted = palloc(Max(n, 1) * sizeof(char *));
 	for (int i = 0; i < n; i++)
-		if (!nulls[i])
-			sorted[n_sorted++] = TextDatumGetCString(elements[i]);
-	for (int i = 0; i < n_sorted; i++)
+	{
+		if (nulls[i])
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("targets has a NULL at place %d", i + 1),
+					 errhint("Name each target, or leave targets out to train all.")));
+		sorted[i] = TextDatumGetCString(elements[i]);
 		add_target(list, sorted[i]);
-	qsort(sorted, n_sorted, sizeof(char *), compare_names);
-	for (int i = 1; i < n_sorted; i++)
+	}
+	qsort(sorted, n, sizeof(char *), compare_names);
+	for (int i = 1; i < n; i++)
 		if (strcmp(sorted[i - 1], sorted[i]) == 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

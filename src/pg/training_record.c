@@ -41,12 +41,13 @@ json_number(JsonText *json, const char *name, double value)
 	appendStringInfoString(&json->text, isfinite(value) ? float8out_internal(value) : "null");
 }
 
-/* As short as float4 has it: 0.12 rather than 0.11999999731779099. */
+/* As short as float4 has it: 0.12 rather than 0.11999999731779099. A run that failed may have been given NaN. */
 void
 json_float(JsonText *json, const char *name, float value)
 {
 	json_name(json, name);
-	appendStringInfoString(&json->text, DatumGetCString(DirectFunctionCall1(float4out, Float4GetDatum(value))));
+	appendStringInfoString(&json->text, isfinite(value) ?
+						   DatumGetCString(DirectFunctionCall1(float4out, Float4GetDatum(value))) : "null");
 }
 
 /* A whole number. */

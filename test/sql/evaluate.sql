@@ -109,6 +109,7 @@ SELECT * FROM behavpred.evaluate('t2');
 SELECT * FROM behavpred.evaluate('no_such_target');
 SELECT * FROM behavpred.evaluate(NULL);
 SELECT * FROM behavpred.evaluate('t1', version => 9);
+SELECT * FROM behavpred.evaluate('t1', version => 0);
 SELECT * FROM behavpred.evaluate('t1', 'later', version => 1);
 SELECT * FROM behavpred.evaluate('t1', 'later', label_column => 'labels');
 SELECT * FROM behavpred.evaluate('t1', 'target_user_truth', label_column => 'probability');

@@ -39,6 +39,11 @@ SELECT limit_line ~ '^Only [0-9]+ positive users measured it; the AUC is known t
 
 -- As Markdown: a heading for each part; every line of a table has as many cells as its head.
 SELECT line FROM regexp_split_to_table(behavpred.model_card('plain'), '\n') AS line WHERE line LIKE '#%';
+-- Whatever a session takes backslashes for.
+SELECT md5(behavpred.model_card('hostile')) AS card \gset
+SET standard_conforming_strings = off;
+SELECT md5(behavpred.model_card('hostile')) = :'card' AS same_card;
+RESET standard_conforming_strings;
 SELECT line FROM regexp_split_to_table(behavpred.model_card('hostile'), '\n') AS line WHERE line LIKE '#%Model%' OR line LIKE '| target |%' OR line LIKE '| interactions |%' OR line LIKE '| behaviors |%';
 SELECT count(*) > 60 AS lines, count(DISTINCT cells) AS kinds_of_tables FROM (
   SELECT length(replace(line, '\|', '')) - length(replace(replace(line, '\|', ''), '|', '')) AS cells FROM regexp_split_to_table(behavpred.model_card('hostile'), '\n') AS line WHERE line LIKE '|%') AS l;

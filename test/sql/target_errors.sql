@@ -58,6 +58,12 @@ SELECT * FROM behavpred.train_target('t', calibration => 'plat');
 SELECT * FROM behavpred.train_target('t', threads => 0);
 SELECT * FROM behavpred.train_target('t', options => '{"learning_rte": 0.1}');
 SELECT * FROM behavpred.train_target('t', options => '{"ridge": -1}');
+SELECT * FROM behavpred.train_target('t', options => '{"soft_weight": 0}');
+SELECT * FROM behavpred.train_targets(targets => '{t,NULL}');
+SELECT behavpred.deploy(NULL, 1);
+SELECT behavpred.deploy('t', NULL);
+SELECT behavpred.rollback(NULL);
+SELECT behavpred.drop_target(NULL);
 
 -- too few, all, none
 SELECT behavpred.create_target('few', 'bad_graph', object => '28');

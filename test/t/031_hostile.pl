@@ -240,6 +240,23 @@ foreach my $pass ([ 'plain', 'good' ], [ 'trapped', 'evil, pg_catalog, good' ])
 	is($node->safe_psql('postgres', 'SELECT count(*) FROM canary'), '0', 'the canary lives');
 }
 
+# NULL in every argument: what must be given is asked for, the rest is an answer.
+{
+	my $statements = $node->safe_psql('postgres', q{
+		SELECT format('%s %s(%s);', CASE prokind WHEN 'p' THEN 'CALL' ELSE 'SELECT' END, oid::regproc,
+			(SELECT string_agg(format('NULL::%s', CASE type WHEN 'anyelement'::regtype THEN 'int'::regtype ELSE type END), ', ' ORDER BY n)
+			 FROM unnest(proargtypes::regtype[]) WITH ORDINALITY AS a (type, n)))
+		FROM pg_proc WHERE pronamespace = 'behavpred'::regnamespace AND prokind <> 'a' AND pronargs > 0
+		  AND proname NOT IN ('run_targets', 'train_targets', 'run_maintenance') -- without arguments they mean all
+		ORDER BY 1});
+	my ($stdout, $stderr) = ('', '');
+
+	$node->psql('postgres', "\\set VERBOSITY verbose\nSET search_path = good;\n$statements\n", stdout => \$stdout, stderr => \$stderr, on_error_stop => 0, timeout => 300);
+	my @errors = grep { /ERROR:/ } split /\n/, $stderr;
+	cmp_ok(scalar @errors, '>', 30, 'most functions ask for an argument');
+	is(join("\n", grep { !/ERROR:  (22004: \w+( and \w+)? must not be NULL|22023: )/ } @errors), '', 'by name');
+}
+
 # Names that want to be statements are names.
 {
 	my $output = $node->safe_psql('postgres', q{
