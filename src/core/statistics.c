@@ -167,3 +167,17 @@ column_statistics(Core *core, int64_t rows, int columns, const float *values, Co
 	arena_close(&arena);
 	return core->status;
 }
+
+/* See statistics.h. */
+CoreStatus
+effective_count(Core *core, int64_t n, const float *weights, double *count)
+{
+	ColumnStatistics of_weights;
+	double		variation;
+
+	if (column_statistics(core, n, 1, weights, &of_weights) != CORE_OK)
+		return core->status;
+	variation = of_weights.deviation / of_weights.mean;
+	*count = (double) n / (1.0 + variation * variation);
+	return CORE_OK;
+}

@@ -36,4 +36,7 @@ typedef struct ColumnStatistics
 extern CoreStatus column_statistics(Core *core, int64_t rows, int columns, const float *values,
 									ColumnStatistics *statistics);
 
+/* How many even weights would spread as widely as these: n when all are equal, near 1 when one outweighs all others. */
+extern CoreStatus effective_count(Core *core, int64_t n, const float *weights, double *count);
+
 #endif

@@ -27,6 +27,7 @@
 #include "pg/placement.h"
 #include "pg/progress.h"
 #include "pg/source.h"
+#include "pg/wording.h"
 #include "pg/writer.h"
 
 #define BATCH_NAME "behavpred_batch"
@@ -96,8 +97,8 @@ name_is_taken(const char *name)
 	ereport(ERROR,
 			(errcode(ERRCODE_DUPLICATE_TABLE),
 			 errmsg("relation %s exists, but is no embedding table of this graph", name),
-			 errdetail("Training writes a table of this name."),
-			 errhint("Rename it, or SET search_path to another schema before the first training.")));
+			 errdetail("Training writes a table of this name. DROP EXTENSION leaves such tables behind."),
+			 errhint("Rename it, drop it if it is such a one, or SET search_path to another schema before the first training.")));
 }
 
 /* Refuse before the training what the writing would refuse after it. */
@@ -339,7 +340,7 @@ embedding_from_datum(Datum value, int *width)
 		ereport(ERROR,
 				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
 				 errmsg("an embedding must be a one-dimensional real[] without NULL"),
-				 errdetail("This one has %d dimensions%s.", ARR_NDIM(array),
+				 errdetail("This one has %s%s.", format_counted(ARR_NDIM(array), "dimension"),
 						   array_contains_nulls(array) ? " and a NULL" : ""),
 				 errhint("Give an array as train_graph() writes it.")));
 	*width = ARR_DIMS(array)[0];

@@ -66,7 +66,7 @@ feature_column_empty(Oid relation, const char *column, const char *argument)
 	ereport(ERROR,
 			(errcode(ERRCODE_NO_DATA_FOUND),
 			 errmsg("feature column \"%s\" of \"%s\" has no value", column, relation_display_name(relation)),
-			 errdetail("It is NULL in all rows."),
+			 errdetail("It is NULL in all rows, or there are no rows."),
 			 errhint("Leave it out of %s.", argument)));
 }
 

@@ -156,6 +156,7 @@ check_first_row(const FeatureReading *reading, int32 number)
 						relation_display_name(table->relation)),
 				 errhint("Read it through a view with one row for each key.")));
 	table->seen[number] = true;
+	table->n_rows++;
 }
 
 /* Row function: values[0] is the key; a row without a key belongs to nobody. */

@@ -28,6 +28,7 @@ typedef struct FeatureTable
 	Arena	   *arena;			/* of the two arrays below */
 	Features	raw;			/* rows by number in the dictionary; NaN = no value */
 	bool	   *seen;			/* rows that the table has given */
+	int64		n_rows;			/* how many they are */
 	int32		capacity;		/* rows of both */
 	Dictionary *keys;
 } FeatureTable;

@@ -9,6 +9,7 @@
 #include "utils/array.h"
 
 #include "pg/fractions.h"
+#include "pg/wording.h"
 
 #define MOST_FRACTIONS 1000
 
@@ -39,8 +40,9 @@ fractions_argument(FunctionCallInfo fcinfo, int argument, int *n)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("fractions must be a list of numbers"),
-				 errdetail("It has %d dimensions and %d elements; at most %d are taken, and none may be NULL.",
-						   ARR_NDIM(array), ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)), MOST_FRACTIONS),
+				 errdetail("It has %s and %s; at most %d are taken, and none may be NULL.",
+						   format_counted(ARR_NDIM(array), "dimension"),
+						   format_counted(ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)), "element"), MOST_FRACTIONS),
 				 errhint("For example: fractions => '{0.01,0.05,0.1}'.")));
 	*n = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
 	fractions = palloc(Max(*n, 1) * sizeof(double));

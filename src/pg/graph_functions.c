@@ -17,6 +17,7 @@
 #include "pg/bridge.h"
 #include "pg/capture.h"
 #include "pg/embedding_storage.h"
+#include "pg/graph_advice.h"
 #include "pg/graph_loading.h"
 #include "pg/graph_lock.h"
 #include "pg/graph_validation.h"
@@ -225,14 +226,18 @@ behavpred_create_graph(PG_FUNCTION_ARGS)
 	};
 	Core	   *core;
 	Arena		arena;
+	LoadedGraph *loaded;
 	Datum		result;
 
+	require_writable("create_graph()");
 	graph_validate(definition, &sources);
 	register_graph(definition);
 	core = bridge_open(0);
 	bridge_show(core, definition->name, NULL);
 	arena_open(&arena, core);
-	result = creation_result(fcinfo, graph_load(&arena, definition, true, setting_seed));
+	loaded = graph_load(&arena, definition, true, setting_seed);
+	graph_advise(core, definition, &sources, loaded);
+	result = creation_result(fcinfo, loaded);
 	bridge_close(core);
 	return result;
 }

@@ -272,6 +272,22 @@ check_nodes(const Loading *loading, const Dictionary *keys, const char *kind)
 				 errhint("Widen the filters, or check that %s_column names the right column.", kind)));
 }
 
+/* The features of a kind of nodes; NULL when the graph has none. */
+static FeatureTable *
+read_features(const Loading *loading, Arena *scratch, bool of_objects, FeatureCounts *counts)
+{
+	Dictionary *keys = of_objects ? &loading->loaded->objects : &loading->loaded->users;
+	int32		before = keys->count;
+	FeatureTable *table = feature_table_read(scratch, loading->definition, of_objects, keys);
+
+	if (table != NULL)
+	{
+		counts->rows = table->n_rows;
+		counts->known = table->n_rows - (keys->count - before);
+	}
+	return table;
+}
+
 /* The order of keys becomes the numbering of everything. */
 static void
 sort_keys(Loading *loading, FeatureTable *user_table, FeatureTable *object_table)
@@ -392,8 +408,8 @@ graph_load(Arena *arena, const GraphDefinition *definition, bool with_features, 
 	core_report(arena->core, "building the graph", 0, 0);
 	if (with_features)
 	{
-		user_table = feature_table_read(&scratch, definition, false, &loaded->users);
-		object_table = feature_table_read(&scratch, definition, true, &loaded->objects);
+		user_table = read_features(&loading, &scratch, false, &loaded->user_rows);
+		object_table = read_features(&loading, &scratch, true, &loaded->object_rows);
 	}
 	sort_keys(&loading, user_table, object_table);
 	build_graph(&loading, arena, seed);

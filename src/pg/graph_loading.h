@@ -12,6 +12,13 @@
 #include "core/graph.h"
 #include "pg/graph_definition.h"
 
+/* Rows of a feature table, and how many of them belong to nodes that have interactions. */
+typedef struct FeatureCounts
+{
+	int64		rows;
+	int64		known;
+} FeatureCounts;
+
 typedef struct LoadedGraph
 {
 	Dictionary	users;
@@ -25,6 +32,8 @@ typedef struct LoadedGraph
 	int64		null_keys;		/* rows left out because a key was NULL */
 	int32		idle_users;		/* without an edge */
 	int32		idle_objects;
+	FeatureCounts user_rows;
+	FeatureCounts object_rows;
 } LoadedGraph;
 
 /*

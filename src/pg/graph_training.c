@@ -280,6 +280,18 @@ record_run(Training *training)
 	training_epochs_write(training->run_id, run.owner, training->epochs, training->n_epochs);
 }
 
+/* Without held-out edges nothing says when to stop, how good it is, or what a score is worth. */
+static void
+tell_unmeasured(const Training *training)
+{
+	if (training->options.epochs == 0 || training->options.validation_fraction == 0 || training->result.n_validation > 0)
+		return;
+	ereport(NOTICE,
+			(errmsg("the training of graph \"%s\" was not measured", training->definition->name),
+			 errdetail("Interactions are held out of users with at least %d of them; here none was.", ENCODER_HOLD_OUT_DEGREE),
+			 errhint("Hold some out yourself before create_graph(), for evaluate_graph().")));
+}
+
 /* See graph_training.h. */
 void
 graph_training_publish(const Training *training)
@@ -299,6 +311,7 @@ graph_training_publish(const Training *training)
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("graph \"%s\" was dropped while it was trained", training->definition->name),
 				 errhint("Create it again with behavpred.create_graph().")));
+	tell_unmeasured(training);
 	capture_forget(training->definition->name, training->snapshot);
 	succession_write(training);
 	if (training->options.epochs > 0 || !training->options.warm_start)

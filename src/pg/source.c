@@ -46,6 +46,18 @@ relation_display_name(Oid relation)
 	return get_rel_name(relation);
 }
 
+/* See source.h. */
+void
+source_tell_temporary(Oid relation)
+{
+	if (OidIsValid(relation) && get_rel_persistence(relation) == RELPERSISTENCE_TEMP)
+		ereport(NOTICE,
+				(errmsg("\"%s\" is temporary", relation_display_name(relation)),
+				 errdetail("It goes with this session, and what is created from it can be used in no other."),
+				 errhint("CREATE TABLE ... AS SELECT * FROM %s; and name that instead.",
+						 quote_identifier(relation_display_name(relation)))));
+}
+
 /* True for what SELECT can read rows from. */
 static bool
 is_readable(Oid relation)

@@ -25,6 +25,9 @@ extern Oid	relation_from_text(const char *relation);
 /* Complain unless rows can be read from it; row security as above. */
 extern void source_check(Oid relation, bool apply_row_security);
 
+/* Say so when the relation, if there is one, goes with the session: what is created from it stays. */
+extern void source_tell_temporary(Oid relation);
+
 /* Quoted, schema-qualified name of a relation. */
 extern char *relation_qualified_name(Oid relation);
 

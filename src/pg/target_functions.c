@@ -181,6 +181,7 @@ users_argument(FunctionCallInfo fcinfo, int argument, const char *what, const Gr
 	relation = PG_GETARG_OID(argument);
 	source_check(relation, graph->apply_row_security);
 	user_key_column(graph, relation, what);
+	source_tell_temporary(relation);
 	return relation_qualified_name(relation);
 }
 
@@ -245,6 +246,7 @@ behavpred_create_target(PG_FUNCTION_ARGS)
 	TargetDefinition target = {0};
 	GraphDefinition *graph;
 
+	require_writable("create_target()");
 	check_name(fcinfo);
 	target.name = text_to_cstring(PG_GETARG_TEXT_PP(ARG_TARGET));
 	target.graph = text_to_cstring(PG_GETARG_TEXT_PP(ARG_GRAPH));

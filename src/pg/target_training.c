@@ -88,14 +88,35 @@ check_sample(const TargetBatch *batch, const TrainedTarget *training)
 static void
 tell_basis(const TargetBatch *batch, const TrainedTarget *training)
 {
-	if (!training->quality.test_is_unseen)
+	bool		was_known = graph_run_shields(&batch->run, training->definition);
+
+	if (training->quality.test_is_unseen)
+		return;
+	ereport(NOTICE,
+			(errmsg("the quality of target \"%s\" is measured on users whose interaction the graph has seen",
+					training->name),
+			 errdetail("It is too good, and the model less so than it could be: %s.", was_known ?
+					   "of its users too few were shielded from it in the graph's training, which needs 5 interactions of each" :
+					   "the target is younger than the graph's training"),
+			 was_known ? errhint("Give it more users: more objects, or seeds.") :
+			 errhint("SELECT * FROM behavpred.train_graph(%s); now that the target is known, then train it again.",
+					 quote_literal_cstr(batch->graph->name))));
+}
+
+/* A list from elsewhere often has its keys written in another way. */
+static void
+tell_strangers(const TargetBatch *batch, const TrainedTarget *training)
+{
+	const GraphDefinition *graph = batch->graph;
+	int64		taken = training->sample.population_positives;
+
+	if (training->definition->n_objects == 0 && taken <= training->known / 2)
 		ereport(NOTICE,
-				(errmsg("the quality of target \"%s\" is measured on users whose interaction the graph has seen",
-						training->name),
-				 errdetail("It is too good, and the model less so than it could be: the target is younger than the "
-						   "graph's training, or has too few users."),
-				 errhint("SELECT * FROM behavpred.train_graph(%s); now that the target is known, then train it again.",
-						 quote_literal_cstr(batch->graph->name))));
+				(errmsg("only " INT64_FORMAT " of the %s of target \"%s\" take part", taken,
+						format_counted(training->known, "user"), training->name),
+				 errdetail("The others have no embedding, or are not among the candidates."),
+				 errhint("Compare the keys: SELECT * FROM %s LIMIT 5; SELECT %s FROM %s LIMIT 5;",
+						 training->definition->seeds, quote_identifier(graph->user_column), graph->user_embeddings)));
 }
 
 /* The arguments have been checked, so what the core refuses is in the vectors. */
@@ -173,6 +194,8 @@ train(TargetBatch *batch, int number, Arena *arena)
 	target_sample_draw(&batch->users, number, training->definition, training->teacher.n_objects > 0, arena,
 					   &training->sample);
 	check_sample(batch, training);
+	if (batch->alone)
+		tell_strangers(batch, training);
 	if (batch->objects.width != 0 && batch->objects.width != training->sample.width)
 		refuse_widths(batch->graph, training->sample.width, batch->objects.width);
 	if (training->teacher.n_objects == 0 && batch->keeps && batch->alone)

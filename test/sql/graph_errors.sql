@@ -120,6 +120,40 @@ SELECT * FROM behavpred.create_graph('shop', 'events', users => 'no_keys');
 CREATE VIEW only_keys AS SELECT user_id FROM people;
 SELECT * FROM behavpred.create_graph('shop', 'events', users => 'only_keys');
 
+CREATE TABLE no_rows (user_id bigint, age int);
+SELECT * FROM behavpred.create_graph('shop', 'events', users => 'no_rows');
+
+-- What can be made, but is hardly meant.
+SET client_min_messages = notice;
+BEGIN;
+CREATE TEMP TABLE passing AS SELECT * FROM events;
+SELECT edges FROM behavpred.create_graph('hardly', 'passing');
+SELECT behavpred.create_target('hardly', 'hardly', seeds => 'passing');
+ROLLBACK;
+BEGIN;
+SELECT edges FROM behavpred.create_graph('hardly', 'events', behavior_column => 'kind', behaviors => '{view,veiw}');
+ROLLBACK;
+BEGIN;
+CREATE VIEW others AS SELECT user_id + 1000 AS user_id, age FROM people LIMIT 20;
+SELECT users_found FROM behavpred.create_graph('hardly', 'events', users => 'others');
+ROLLBACK;
+BEGIN;
+CREATE VIEW spent AS SELECT user_id, object_id, CASE WHEN user_id = 3 THEN 1000 ELSE 1 END AS spent FROM events;
+SELECT edges FROM behavpred.create_graph('hardly', 'spent', weight_column => 'spent');
+SELECT edges FROM behavpred.create_graph('even', 'spent', weight_column => 'user_id', users => 'people', user_features => '{age}',
+  behavior_column => 'object_id', behaviors => '{1,2,3,4}');
+ROLLBACK;
+BEGIN;
+CREATE VIEW single AS SELECT user_id, user_id % 7 AS object_id FROM people;
+SELECT edges FROM behavpred.create_graph('hardly', 'single');
+SELECT recall_at_20 FROM behavpred.train_graph('hardly', dimension => 4, epochs => 1);
+SELECT recall_at_20 FROM behavpred.train_graph('hardly', dimension => 4, epochs => 1, validation_fraction => 0);
+ROLLBACK;
+BEGIN READ ONLY;
+SELECT * FROM behavpred.create_graph('hardly', 'events');
+ROLLBACK;
+SET client_min_messages = warning;
+
 -- Nothing of all that is left.
 SELECT count(*) FROM behavpred.registered_graph WHERE graph = 'shop';
 

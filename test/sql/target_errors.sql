@@ -75,12 +75,30 @@ SELECT * FROM behavpred.train_target('no_seeds');
 CREATE TABLE bad_strangers AS SELECT u AS user_id FROM generate_series(1001, 1050) u;
 SELECT behavpred.create_target('strangers', 'bad_graph', seeds => 'bad_strangers');
 SELECT * FROM behavpred.train_target('strangers');
+CREATE TABLE bad_some_strangers AS SELECT u AS user_id FROM generate_series(1, 30) u UNION ALL TABLE bad_strangers;
+SELECT behavpred.create_target('some_strangers', 'bad_graph', seeds => 'bad_some_strangers');
+SET client_min_messages = notice;
+SELECT version FROM behavpred.train_target('some_strangers');
+SELECT count(*) FROM behavpred.lookalike('bad_graph', 'bad_some_strangers', size => 5);
+SET client_min_messages = warning;
 SELECT behavpred.create_target('no_candidates', 'bad_graph', object => '1', candidates => 'bad_strangers');
 SELECT * FROM behavpred.train_target('no_candidates');
 SELECT behavpred.create_target('no_negatives', 'bad_graph', object => '1', negatives => 'bad_users');
 SELECT * FROM behavpred.train_target('no_negatives');
 SELECT behavpred.create_target('some', 'bad_graph', object => '29');
 SELECT deployed FROM behavpred.train_target('some');
+
+-- known to the graph's training, but for too few of its users to be measured by those it shielded
+BEGIN;
+CREATE VIEW bad_few AS
+(SELECT user_id FROM bad_events WHERE object_id = 1 ORDER BY user_id LIMIT 22)
+UNION ALL
+(SELECT DISTINCT user_id FROM bad_events e WHERE NOT EXISTS (SELECT FROM bad_events WHERE object_id = 1 AND user_id = e.user_id) ORDER BY user_id LIMIT 150);
+SELECT behavpred.create_target('few_known', 'bad_graph', object => '1', candidates => 'bad_few');
+SELECT epochs_run FROM behavpred.train_graph('bad_graph', dimension => 8, factors => 2, epochs => 1);
+SET LOCAL client_min_messages = notice;
+SELECT test_basis FROM behavpred.train_target('few_known');
+ROLLBACK;
 
 -- features that are the same for everybody tell nothing, and do no harm
 CREATE TABLE bad_features AS SELECT u AS user_id, 5 AS age, 'se'::text AS country FROM generate_series(1, 300) u;
@@ -96,6 +114,15 @@ SELECT behavpred.drop_graph('equal_graph');
 -- a transaction that may not write is told so before the work
 BEGIN READ ONLY;
 SELECT * FROM behavpred.train_target('t');
+ROLLBACK;
+BEGIN READ ONLY;
+SELECT behavpred.create_target('u', 'bad_graph', object => '1');
+ROLLBACK;
+BEGIN READ ONLY;
+SELECT behavpred.drop_target('t');
+ROLLBACK;
+BEGIN READ ONLY;
+SELECT behavpred.drop_graph('bad_graph');
 ROLLBACK;
 
 -- embeddings that somebody has changed: collapsed, of another length, not finite
@@ -143,4 +170,4 @@ DROP TABLE bad_events;
 SELECT * FROM behavpred.train_target('t');
 SELECT behavpred.drop_target('tt');
 SELECT behavpred.drop_graph('bad_graph');
-DROP TABLE bad_two_columns, bad_text_users, bad_strangers, bad_features;
+DROP TABLE bad_two_columns, bad_text_users, bad_strangers, bad_some_strangers, bad_features;

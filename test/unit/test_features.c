@@ -219,6 +219,26 @@ shards_cover_the_rows(void **state)
 	}
 }
 
+static void
+weights_count_like_even_ones(void **state)
+{
+	const float even[] = {3, 3, 3, 3};
+	const float half[] = {0, 2, 0, 2};
+	const float one[] = {0, 0, 1e15f, 1e-3f};
+	double		count;
+	TestHost	host;
+
+	(void) state;
+	host_open(&host, 1);
+	assert_int_equal(effective_count(&host.core, 4, even, &count), CORE_OK);
+	assert_close(count, 4.0, 1e-9);
+	assert_int_equal(effective_count(&host.core, 4, half, &count), CORE_OK);
+	assert_close(count, 2.0, 1e-9);
+	assert_int_equal(effective_count(&host.core, 4, one, &count), CORE_OK);
+	assert_close(count, 1.0, 1e-9);
+	host_assert_clean(&host);
+}
+
 int
 main(void)
 {
@@ -229,6 +249,7 @@ main(void)
 		cmocka_unit_test(threads_do_not_show),
 		cmocka_unit_test(failures_are_survived),
 		cmocka_unit_test(shards_cover_the_rows),
+		cmocka_unit_test(weights_count_like_even_ones),
 	};
 
 	return cmocka_run_group_tests_name("features", tests, NULL, NULL);
