@@ -75,13 +75,13 @@ options_choice(const char *what, const char *word, const char *const *choices)
 }
 
 /* What is being read: the argument, and what its members are called. */
-typedef struct JsonArgument
+typedef struct ObjectArgument
 {
 	const char *name;
 	const char *noun;
 	const Option *options;
 	FunctionCallInfo fcinfo;	/* the call that it is an argument of, or NULL */
-} JsonArgument;
+} ObjectArgument;
 
 /* Has the called function an argument of this name? */
 static bool
@@ -114,7 +114,7 @@ is_option(const Option *options, const char *name)
 
 /* The option of this name. */
 static const Option *
-find_option(const JsonArgument *argument, const char *name)
+find_option(const ObjectArgument *argument, const char *name)
 {
 	const Option *options = argument->options;
 	int			n = 0;
@@ -135,7 +135,7 @@ find_option(const JsonArgument *argument, const char *name)
 
 /* Complain that a value is not what the option takes. */
 static void
-wrong_type(const JsonArgument *argument, const Option *option, const char *expected)
+wrong_type(const ObjectArgument *argument, const Option *option, const char *expected)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -145,7 +145,7 @@ wrong_type(const JsonArgument *argument, const Option *option, const char *expec
 
 /* A number in the option's range, whole when it has to be. */
 static double
-number_in_range(const JsonArgument *argument, const Option *option, const JsonbValue *value)
+number_in_range(const ObjectArgument *argument, const Option *option, const JsonbValue *value)
 {
 	double		number;
 
@@ -166,7 +166,7 @@ number_in_range(const JsonArgument *argument, const Option *option, const JsonbV
 
 /* Keep the value of one option. */
 static void
-store_option(const JsonArgument *argument, const Option *option, const JsonbValue *value)
+store_option(const ObjectArgument *argument, const Option *option, const JsonbValue *value)
 {
 	switch (option->type)
 	{
@@ -193,7 +193,7 @@ store_option(const JsonArgument *argument, const Option *option, const JsonbValu
 
 /* Read the members of an argument. */
 static void
-read_members(Jsonb *json, JsonArgument argument)
+read_members(Jsonb *json, ObjectArgument argument)
 {
 	JsonbIterator *iterator;
 	JsonbIteratorToken token;
@@ -222,12 +222,12 @@ read_members(Jsonb *json, JsonArgument argument)
 void
 options_read_as(Jsonb *json, const char *name, const char *noun, const Option *options)
 {
-	read_members(json, (JsonArgument) {.name = name, .noun = noun, .options = options});
+	read_members(json, (ObjectArgument) {.name = name, .noun = noun, .options = options});
 }
 
 /* See options.h. */
 void
 options_read(FunctionCallInfo fcinfo, Jsonb *json, const Option *options)
 {
-	read_members(json, (JsonArgument) {.name = "options", .noun = "option", .options = options, .fcinfo = fcinfo});
+	read_members(json, (ObjectArgument) {.name = "options", .noun = "option", .options = options, .fcinfo = fcinfo});
 }
