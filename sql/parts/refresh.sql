@@ -31,7 +31,7 @@ AS 'MODULE_PATHNAME', 'behavpred_refresh' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION refresh(text, text[], text[]) IS
 'Write the vectors of these users and objects anew from all their interactions as they are now, folded into the last training, objects first. For the owner of the graph and who was granted train.
 users, objects: keys as text, each once; NULL means none.
-Result: vectors written, and of them those of nodes that had none; vectors removed because their node has no interaction any more; nodes left out because none of their neighbours has a vector; rows of interactions read; seconds.';
+Result: vectors written, and of them those of nodes that had none; vectors removed because their node has no interaction and no row of features any more; nodes left out because none of their neighbours has a vector; rows of interactions read; seconds.';
 
 REVOKE EXECUTE ON FUNCTION refresh(text, text[], text[]) FROM PUBLIC;
 
@@ -39,7 +39,7 @@ CREATE PROCEDURE run_refresh(graph text, max_seconds float8 DEFAULT NULL, batch 
 AS 'MODULE_PATHNAME', 'behavpred_run_refresh' LANGUAGE C;
 
 COMMENT ON PROCEDURE run_refresh(text, float8, int, boolean) IS
-'Empty the queue of changes that capture_changes() fills, oldest first: users get their vectors anew, new objects get their first, users without an interaction lose theirs. Objects that have a vector keep it until the next training, unless neighbours is true. Each batch is a transaction of its own; what is not done when max_seconds have passed, or after an error, stays in the queue. Several may run at a time, also beside a training. Not inside a transaction block or a function.
+'Empty the queue of changes that capture_changes() fills, oldest first: users get their vectors anew, new objects get their first, users without an interaction and a row of features lose theirs. Objects that have a vector keep it until the next training, unless neighbours is true. Each batch is a transaction of its own; what is not done when max_seconds have passed, or after an error, stays in the queue. Several may run at a time, also beside a training. Not inside a transaction block or a function.
 max_seconds: from 0 on, default until the queue is empty. batch: about how many users in a transaction, 100 to 1000000, default 10000; ten times as many when no index begins with the user column, because each batch is then a scan of the interactions. neighbours: true computes anew the vectors of the objects at the other end of changed interactions, too.
 Result: a notice with what was done and how interactions were read.';
 

@@ -159,7 +159,7 @@ check_first_row(const FeatureReading *reading, int32 number)
 	table->n_rows++;
 }
 
-/* Row function: values[0] is the key; a row without a key belongs to nobody. */
+/* Row function: values[0] is the key; a row without a key, or with one that no key of the graph can be, belongs to nobody. */
 static void
 keep_features(void *argument, Datum *values, bool *nulls)
 {
@@ -171,6 +171,8 @@ keep_features(void *argument, Datum *values, bool *nulls)
 	if (nulls[0])
 		return;
 	reading->key = key_from_datum(reading->types[0], values[0]);
+	if (!key_fits(table->key_type, &reading->key))
+		return;
 	number = table->only_known ? dictionary_find(table->keys, &reading->key) :
 		dictionary_add(table->keys, &reading->key);
 	check_core(table);
@@ -289,19 +291,41 @@ open_known(Arena *arena, const GraphDefinition *definition, bool of_objects, Dic
 	return table;
 }
 
+/* The rows of the keys that there are. */
+static void
+read_known_rows(FeatureTable *table, bool apply_row_security)
+{
+	Oid			type;
+	Datum		value = keys_to_array(table->key_type, table->keys, 0, &type);
+
+	read_feature_rows(table, apply_row_security,
+					  psprintf(" WHERE %s OPERATOR(pg_catalog.=) ANY ($1)", quote_identifier(table->key_column)),
+					  1, &type, &value);
+}
+
 /* See feature_loading.h. */
 FeatureTable *
 feature_table_read_known(Arena *arena, const GraphDefinition *definition, bool of_objects, Dictionary *keys,
 						 char **matrix, int n_matrix, int n_raw)
 {
 	FeatureTable *table = open_known(arena, definition, of_objects, keys, matrix, n_matrix, n_raw);
-	Oid			type;
-	Datum		value = keys_to_array(table->key_type, keys, 0, &type);
 
-	read_feature_rows(table, definition->apply_row_security,
-					  psprintf(" WHERE %s OPERATOR(pg_catalog.=) ANY ($1)", quote_identifier(table->key_column)),
-					  1, &type, &value);
+	read_known_rows(table, definition->apply_row_security);
 	return table;
+}
+
+/* See feature_loading.h. */
+void
+feature_table_find(Arena *arena, const GraphDefinition *definition, bool of_objects, Dictionary *keys, bool *found)
+{
+	FeatureTable *table = open_table(arena, definition, of_objects, keys);
+
+	if (table == NULL)
+		return;
+	table->only_known = true;
+	open_rows(table);
+	read_known_rows(table, definition->apply_row_security);
+	memcpy(found, table->seen, keys->count * sizeof(bool));
 }
 
 /* "a integer, b text": the columns with their own types. */

@@ -47,7 +47,11 @@ extern FeatureTable *feature_table_read(Arena *arena, const GraphDefinition *def
 extern FeatureTable *feature_table_read_known(Arena *arena, const GraphDefinition *definition, bool of_objects,
 											  Dictionary *keys, char **matrix, int n_matrix, int n_raw);
 
-/* The same for one row, from a JSON object with the columns as members; those that it lacks are NULL. */
+/* Which of the keys have a row; none when the graph has no such features. */
+extern void feature_table_find(Arena *arena, const GraphDefinition *definition, bool of_objects, Dictionary *keys,
+							   bool *found);
+
+/* feature_table_read_known() for one row, from a JSON object with the columns as members; those that it lacks are NULL. */
 extern FeatureTable *feature_table_from_json(Arena *arena, const GraphDefinition *definition, bool of_objects,
 											 Jsonb *json, char **matrix, int n_matrix, int n_raw);
 

@@ -307,8 +307,7 @@ fold_in_scene_features(const FoldInScene *scene, Arena *arena, const Dictionary 
 		return NULL;
 	table = feature_table_read_known(arena, scene->definition, scene->of_objects, unconstify(Dictionary *, keys),
 									 scene->kept->names[side], scene->kept->n_names[side], scene->kept->n_scales[side]);
-	if (found != NULL)
-		memcpy(found, table->seen, keys->count * sizeof(bool));
+	memcpy(found, table->seen, keys->count * sizeof(bool));
 	return scale_features(scene, arena, table);
 }
 

@@ -44,7 +44,7 @@ extern FoldInScene *fold_in_scene_open(Arena *arena, const GraphDefinition *defi
 extern void fold_in_scene_look_up(FoldInScene *scene);
 
 /* The features of the nodes of this scene from their table, as the network reads them; NULL when it has none of
- * their kind.  found[] (may be NULL) tells which keys have a row. */
+ * their kind.  found[] tells which keys have a row. */
 extern Features *fold_in_scene_features(const FoldInScene *scene, Arena *arena, const Dictionary *keys, bool *found);
 
 /* The same for one node, from a JSON object; NULL stands for an empty one. */

@@ -169,9 +169,9 @@ take_row(void *argument, Datum *values, bool *nulls)
 	taken->rows++;
 }
 
-/* After a TRUNCATE every user who has a vector may have lost his interactions. */
+/* After a TRUNCATE every node that has a vector may have lost its interactions or features. */
 static void
-queue_everybody(const GraphDefinition *definition)
+queue_everybody(const GraphDefinition *definition, bool of_objects)
 {
 	Oid			types[] = {TEXTOID, NAMEOID};
 	Datum		values[] = {
@@ -179,12 +179,14 @@ queue_everybody(const GraphDefinition *definition)
 		DirectFunctionCall1(namein, CStringGetDatum(definition->owner))
 	};
 
-	write_rows(psprintf("INSERT INTO behavpred.changed_nodes (graph, owner, users) "
+	write_rows(psprintf("INSERT INTO behavpred.changed_nodes (graph, owner, %3$s) "
 						"SELECT $1, $2, pg_catalog.array_agg(k.key) FROM (SELECT %1$s::pg_catalog.text AS key, "
 						"(pg_catalog.row_number() OVER () OPERATOR(pg_catalog.-) 1) OPERATOR(pg_catalog./) 1000 AS part "
 						"FROM %2$s) k GROUP BY k.part",
-						quote_identifier(definition->user_column),
-						relation_qualified_name(relation_from_text(definition->user_embeddings))),
+						quote_identifier(of_objects ? definition->object_column : definition->user_column),
+						relation_qualified_name(relation_from_text(of_objects ? definition->object_embeddings :
+																   definition->user_embeddings)),
+						of_objects ? "objects" : "users"),
 			   lengthof(types), types, values, NULL);
 }
 
@@ -225,7 +227,9 @@ refresh_batch(RefreshJob *job)
 	dictionary_sort(&taken.objects, &order);
 	bridge_check(job->core, "refreshing graph \"%s\"", job->name);
 	if (taken.everything)
-		queue_everybody(job->definition);
+		queue_everybody(job->definition, false);
+	if (taken.everything && job->neighbours)
+		queue_everybody(job->definition, true);
 	refresh_objects(job, &arena, &taken.objects);
 	refresh_nodes(job->users, &taken.users, &job->user_counts);
 	arena_close(&arena);

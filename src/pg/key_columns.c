@@ -5,11 +5,14 @@
 #include "postgres.h"
 
 #include "catalog/pg_class.h"
+#include "fmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
 #include "pg/graph_definition.h"
 #include "pg/keys.h"
+
+PG_FUNCTION_INFO_V1(behavpred_feature_key);
 
 /* Complain about keys that can never equal the graph's. */
 static void
@@ -45,6 +48,17 @@ feature_key_column(Oid relation, const char *column, Oid key_type, const char *a
 				 errhint("Read it through a view that names the column \"%s\".", column)));
 	check_key_type(relation, key, source_key_column(relation, key, argument), key_type);
 	return key;
+}
+
+/* feature_key(relation, key_column, key_type, argument) */
+Datum
+behavpred_feature_key(PG_FUNCTION_ARGS)
+{
+	char	   *key = feature_key_column(PG_GETARG_OID(0), NameStr(*PG_GETARG_NAME(1)),
+										 key_type_from_name(text_to_cstring(PG_GETARG_TEXT_PP(2))),
+										 text_to_cstring(PG_GETARG_TEXT_PP(3)));
+
+	return DirectFunctionCall1(namein, CStringGetDatum(key));
 }
 
 /* The only column, NULL when there are more. */

@@ -161,12 +161,21 @@ key_parse(Oid type, const char *string, const char *what)
 	return value;
 }
 
+/* See keys.h. */
+bool
+key_fits(Oid type, const Key *key)
+{
+	return (type != INT2OID || key->integer == (int16) key->integer) &&
+		(type != INT4OID || key->integer == (int32) key->integer);
+}
+
 /* Narrow or widen an integer to the key type. */
 static Datum
 coerce_integer(Oid key_type, int64 integer, const char *what)
 {
-	if ((key_type == INT2OID && integer != (int16) integer) ||
-		(key_type == INT4OID && integer != (int32) integer))
+	Key			key = {.integer = integer};
+
+	if (!key_fits(key_type, &key))
 		ereport(ERROR,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 				 errmsg("%s key " INT64_FORMAT " is out of range for type %s",

@@ -44,6 +44,9 @@ key_from_integer(Oid type, Datum value, Key *key)
 	return true;
 }
 
+/* False for an integer that the type has no room for. */
+extern bool key_fits(Oid type, const Key *key);
+
 /* A Datum in CurrentMemoryContext. */
 extern Datum key_to_datum(Oid type, const Key *key);
 

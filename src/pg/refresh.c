@@ -22,6 +22,7 @@
 
 #include "core/network_states.h"
 #include "pg/embedding_storage.h"
+#include "pg/feature_loading.h"
 #include "pg/graph_loading.h"
 #include "pg/graph_lock.h"
 #include "pg/keys.h"
@@ -234,7 +235,6 @@ prepare_network(Batch *batch, FoldInBatch *nodes)
 	FoldInScene *scene = batch->scene;
 	int32		n = batch->keys->count;
 
-	batch->has_features = arena_allocate_zeroed(&batch->arena, n, sizeof(bool));
 	if (scene->writes_states)
 		batch->states = arena_floats(&batch->arena, (size_t) n * network_state_numbers(&scene->options));
 	fold_in_scene_check(scene);
@@ -244,6 +244,20 @@ prepare_network(Batch *batch, FoldInBatch *nodes)
 	nodes->own_states = batch->states;
 	if (scene->direct != NULL)
 		fill_direct(batch);
+}
+
+/* Without a network features say nothing; yet who has a row of them keeps what a training made of it. */
+static void
+find_features(Batch *batch)
+{
+	const FoldInScene *scene = batch->scene;
+	bool		idle = false;
+
+	for (int32 i = 0; i < batch->keys->count; i++)
+		idle |= batch->degrees[i] == 0;
+	if (idle)
+		feature_table_find(&batch->arena, scene->definition, scene->of_objects, unconstify(Dictionary *, batch->keys),
+						   batch->has_features);
 }
 
 /* Compute the vectors of the batch. */
@@ -260,9 +274,12 @@ compute(Batch *batch)
 	};
 	float	   *vectors = arena_floats(&batch->arena, (size_t) nodes.n_nodes * scene->fold.width);
 
+	batch->has_features = arena_allocate_zeroed(&batch->arena, nodes.n_nodes, sizeof(bool));
 	fold_in_scene_check(scene);
 	if (scene->kept != NULL)
 		prepare_network(batch, &nodes);
+	else
+		find_features(batch);
 	fold_in(&scene->fold, &nodes, vectors);
 	fold_in_scene_check(scene);
 	return vectors;
@@ -293,8 +310,8 @@ move_row(float *numbers, int width, int32 from, int32 to)
 		memmove(numbers + (size_t) to * width, numbers + (size_t) from * width, width * sizeof(float));
 }
 
-/* Nodes without an interaction go, unless their features give them a vector; those whose neighbours are all
- * unknown stay as they are; the rows of the others move together. */
+/* Nodes without an interaction and a row of features go; those that nothing known gives a vector stay as they are;
+ * the rows of the others move together. */
 static void
 sort_out(Batch *batch, float *vectors, Dictionary *gone, Dictionary *written, RefreshCounts *counts)
 {
@@ -306,7 +323,7 @@ sort_out(Batch *batch, float *vectors, Dictionary *gone, Dictionary *written, Re
 		Key			key = dictionary_key(batch->keys, i);
 		const float *vector = vectors + (size_t) i * width;
 
-		if (batch->degrees[i] == 0 && (batch->has_features == NULL || !batch->has_features[i]))
+		if (batch->degrees[i] == 0 && !batch->has_features[i])
 			dictionary_add(gone, &key);
 		else if (vector[scene->options.dimension + (scene->of_objects ? 1 : 0)] == 0)
 			counts->left_out++;

@@ -143,10 +143,57 @@ SELECT behavpred.embed('people', '{}'::int[], features => '{"age": "old"}');
 SELECT behavpred.embed('people', '{}'::int[], features => '[1]');
 SELECT behavpred.embed('people', '{}'::int[], features => '{"taste": [1, 2, 3]}');
 SELECT behavpred.embed('people', ARRAY[500], features => '{"age": 30}', as_object => true);
--- without the network of the last training stored vectors have to do, and features say nothing
+-- what changes in the features is captured, and brings the vectors up to date: those of users moved to another group, or without a click, ...
+SELECT behavpred.capture_changes('people');
+CREATE TABLE earlier AS SELECT user_id, embedding FROM people_user_embedding;
+UPDATE people SET age = 20 + (user_id + 1) % 4 * 10, plan = 'plan ' || (user_id + 1) % 4, taste = ARRAY[(user_id + 1) % 4, (user_id + 1) % 2],
+  member = (user_id + 1) % 2 = 0 WHERE user_id IN (500, 501, 10);
+INSERT INTO people VALUES (510, 40, 'plan 2', '{2,0}', true), (511, 20, 'plan 0', '{0,0}', true);
+DELETE FROM people WHERE user_id IN (502, 505);
+SELECT entries, users, objects FROM behavpred.freshness WHERE graph = 'people';
+SET client_min_messages = notice;
+CALL behavpred.run_refresh('people');
+SET client_min_messages = warning;
+SELECT user_id, group_of(e.embedding) AS was, group_of(u.embedding) AS "is" FROM earlier e FULL JOIN people_user_embedding u USING (user_id)
+WHERE user_id IN (500, 501, 502, 510, 511) ORDER BY 1;
+SELECT count(*) AS others_stay FROM earlier e JOIN people_user_embedding u USING (user_id, embedding) WHERE user_id NOT IN (10, 500, 501, 505);
+-- ... and they are what refresh() and embed() make of the same
+CREATE TABLE queued AS SELECT user_id, embedding FROM people_user_embedding;
+SELECT users_refreshed FROM behavpred.refresh('people', users => '{10,500,501,505}');
+SELECT q.user_id, q.embedding <> e.embedding AS moved, behavpred.cosine(q.embedding, u.embedding) > 0.99999 AS by_refresh,
+       behavpred.cosine(q.embedding, behavpred.embed('people', ARRAY(SELECT object_id FROM clicks c WHERE c.user_id = q.user_id),
+         features => (SELECT to_jsonb(p) - 'user_id' FROM people p WHERE p.user_id = q.user_id))) > 0.99999 AS by_embed
+FROM queued q JOIN earlier e USING (user_id) JOIN people_user_embedding u USING (user_id) WHERE user_id IN (500, 501, 505) ORDER BY 1;
+-- objects: a new one has a vector by its features; one that is known keeps its own, unless neighbours are asked for
+SELECT behavpred.drop_graph('people');
+CREATE TABLE goods AS SELECT o AS object_id, o / 10 AS shelf FROM generate_series(0, 39) o;
+SELECT users_found FROM behavpred.create_graph('people', 'clicks', users => 'people', objects => 'goods');
+SELECT epochs_run FROM behavpred.train_graph('people', dimension => 16, epochs => 5, patience => 0, seed => 3);
+SELECT behavpred.capture_changes('people', 'row');
+CREATE TABLE shelved AS SELECT object_id, embedding FROM people_object_embedding;
+INSERT INTO goods VALUES (100, 2);
+UPDATE goods SET shelf = 3 WHERE object_id = 1;
+CALL behavpred.run_refresh('people');
+SELECT o.object_id, o.embedding = s.embedding AS kept FROM shelved s RIGHT JOIN people_object_embedding o USING (object_id) WHERE o.object_id IN (1, 2, 100) ORDER BY 1;
+UPDATE goods SET shelf = 3 WHERE object_id = 1;
+CALL behavpred.run_refresh('people', neighbours => true);
+SELECT o.object_id, o.embedding = s.embedding AS kept FROM shelved s RIGHT JOIN people_object_embedding o USING (object_id) WHERE o.object_id IN (1, 2, 100) ORDER BY 1;
+-- a table that is emptied: all users, and all objects with their neighbours
+TRUNCATE people;
+CALL behavpred.run_refresh('people');
+SELECT user_id AS without_clicks FROM people_user_embedding WHERE user_id NOT IN (SELECT user_id FROM clicks);
+TRUNCATE goods;
+CALL behavpred.run_refresh('people', neighbours => true);
+SELECT object_id FROM people_object_embedding WHERE object_id NOT IN (SELECT object_id FROM clicks);
+SELECT behavpred.drop_graph('people');
+
+-- without the network of the last training stored vectors have to do, and features say nothing; who has no interaction but a row of features stays
+INSERT INTO people SELECT u, 20 + u % 4 * 10, 'plan ' || u % 4, ARRAY[u % 4, u % 2], u % 2 = 0 FROM generate_series(2, 501) u;
+SELECT users_found FROM behavpred.create_graph('people', 'clicks', users => 'people');
 SELECT epochs_run FROM behavpred.train_graph('people', dimension => 16, epochs => 2, seed => 3, options => '{"keep_network": false}');
 SELECT behavpred.embed('people', '{}'::int[], features => '{"age": 30}');
-SELECT users_refreshed, users_removed FROM behavpred.refresh('people', users => '{3,500}');
+DELETE FROM people WHERE user_id = 501;
+SELECT users_refreshed, users_removed, left_out FROM behavpred.refresh('people', users => '{3,500,501}');
 SELECT behavpred.drop_graph('people');
 
 DROP SCHEMA refresh CASCADE;

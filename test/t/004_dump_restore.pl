@@ -19,7 +19,9 @@ $node->safe_psql('postgres', q{
 	SELECT behavpred.train_graph('demo', epochs => 2);
 	SELECT behavpred.create_target('campaign', 'demo', object => '151');
 	SELECT behavpred.train_target('campaign');
-	SELECT behavpred.capture_changes('demo')});
+	SELECT behavpred.capture_changes('demo');
+	SELECT behavpred.create_graph('featured', 'demo.events', users => 'demo.users', objects => 'demo.objects');
+	SELECT behavpred.capture_changes('featured')});
 my $before = $node->safe_psql('postgres', $predictions);
 my $network_before = $node->safe_psql('postgres', $network);
 
@@ -42,8 +44,10 @@ foreach my $format ('plain', 'custom')
 	is($node->safe_psql($format, $network), $network_before, "$format: the same network");
 	is(model_digest($node, 'campaign', $format), model_digest($node, 'campaign'), "$format: the same model");
 	$node->safe_psql($format, q{INSERT INTO demo.events SELECT 1000000, 7, 8, 'purchase', 1, now()});
-	is($node->safe_psql($format, q{SELECT users, objects, uncaptured FROM behavpred.freshness}), '1|1|{}',
-		"$format: changes are captured");
+	$node->safe_psql($format, q{UPDATE demo.users SET age = age + 1 WHERE user_id IN (8, 9)});
+	$node->safe_psql($format, q{DELETE FROM demo.objects WHERE object_id = 9});
+	is($node->safe_psql($format, q{SELECT users, objects, uncaptured FROM behavpred.freshness ORDER BY graph}), "1|1|{}\n3|2|{}",
+		"$format: changes are captured, those of features as well");
 	is($node->safe_psql($format, q{SELECT version FROM behavpred.train_target('campaign')}), '2',
 		"$format: training goes on with the next version");
 	is($node->safe_psql($format, q{SELECT count(*) FROM behavpred.train_graph('demo', epochs => 1)}), '1',

@@ -275,8 +275,16 @@ foreach my $pass ([ 'plain', 'good' ], [ 'trapped', 'evil, pg_catalog, good' ])
 		SELECT behavpred.revoke_on('target', 't''; DROP TABLE public.canary; --', 'read', 'stranger');
 		SELECT sum(row_count) FROM behavpred.forget_user('odd', 'user ''7"; --') WHERE action = 'removed';
 		SELECT behavpred.drop_graph('odd');
+		CREATE TABLE "f'; DROP TABLE public.canary; --" ("u""; --" text, "a'; --" int, "b""; --" text);
+		INSERT INTO "f'; DROP TABLE public.canary; --" SELECT 'user ''' || u || '"; --', u, 'b' FROM generate_series(1, 100) u;
+		SELECT users_found FROM behavpred.create_graph('odd', '"t''; DROP TABLE public.canary; --"', user_column => 'u"; --', object_column => 'o''; --',
+			users => '"f''; DROP TABLE public.canary; --"');
+		SELECT behavpred.capture_changes('odd', mode) FROM unnest('{row,statement}'::text[]) mode;
+		UPDATE "f'; DROP TABLE public.canary; --" SET "b""; --" = '''; DROP TABLE public.canary; --';
+		SELECT users, objects FROM behavpred.freshness WHERE graph = 'odd';
+		SELECT behavpred.drop_graph('odd');
 		SELECT count(*) FROM public.canary});
-	like($output, qr/^100\n\n1\n1\nt\n5\n\n\n3\n\n0$/, 'from creating to dropping');
+	like($output, qr/^100\n\n1\n1\nt\n5\n\n\n3\n\n100\n2\n2\n100\|0\n\n0$/, 'from creating to dropping');
 }
 
 unlike(slurp_file($node->logfile), qr/was terminated by signal|PANIC|TRAP/, 'no process crashed');

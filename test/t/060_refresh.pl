@@ -80,19 +80,23 @@ my ($output, $error);
 {
 	my $connection = $node->connstr . ' dbname=postgres';
 
-	$node->safe_psql('postgres', q{CREATE PUBLICATION events FOR TABLE events WITH (publish = 'insert')});
+	$node->safe_psql('postgres', q{CREATE TABLE people (user_id int PRIMARY KEY, age int)});
+	$node->safe_psql('postgres', q{CREATE PUBLICATION events FOR TABLE events, people WITH (publish = 'insert')});
 	$node->safe_psql('postgres', q{SELECT pg_create_logical_replication_slot('events', 'pgoutput')});
 	$node->safe_psql('postgres', 'CREATE DATABASE subscriber');
 	$node->safe_psql('subscriber', qq{
 		CREATE EXTENSION behavpred;
 		CREATE TABLE events AS SELECT u AS user_id, o AS object_id FROM generate_series(1, 20) u, generate_series(1, 5) o;
-		SELECT behavpred.create_graph('shop', 'events');
+		CREATE TABLE people AS SELECT u AS user_id, u AS age FROM generate_series(1, 20) u;
+		SELECT behavpred.create_graph('shop', 'events', users => 'people');
 		CREATE SUBSCRIPTION events CONNECTION '$connection' PUBLICATION events WITH (create_slot = false, slot_name = 'events', copy_data = false)});
 	($output, undef, $error) = $node->psql('subscriber', q{SELECT behavpred.capture_changes('shop')});
-	like($error, qr/rows that replication brings into public\.events are not captured/, 'by statement: a warning');
+	like($error, qr/rows that replication brings into public\.events are not captured.*into public\.people are not captured/s, 'by statement: a warning');
 	$node->safe_psql('subscriber', q{SELECT behavpred.capture_changes('shop', 'row')});
 	$node->safe_psql('postgres', 'INSERT INTO events VALUES (77, 3)');
 	ok($node->poll_query_until('subscriber', q{SELECT users = 1 FROM behavpred.freshness}), 'by row: they are captured');
+	$node->safe_psql('postgres', 'INSERT INTO people VALUES (88, 3)');
+	ok($node->poll_query_until('subscriber', q{SELECT users = 2 FROM behavpred.freshness}), 'those of features as well');
 	$node->safe_psql('subscriber', 'ALTER SUBSCRIPTION events DISABLE');
 	$node->safe_psql('subscriber', 'ALTER SUBSCRIPTION events SET (slot_name = NONE)');
 	$node->safe_psql('subscriber', 'DROP SUBSCRIPTION events');
