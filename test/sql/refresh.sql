@@ -90,6 +90,21 @@ SELECT count(*) AS objects, count(*) FILTER (WHERE k.degree < o.degree AND k.emb
        min(behavpred.cosine(k.embedding[1:16], o.embedding[1:16])) > 0.5 AS near
 FROM kept k JOIN shop_object_embedding o USING (object_id);
 
+-- In whatever order the rows of the tables stand, a refresh gives the same: its samples are drawn by keys.
+CREATE TABLE visits AS SELECT u AS user_id, (u * 7 + k * k * 3) % (20 + u % 20) AS object_id FROM generate_series(1, 2000) u, generate_series(1, 12) k WHERE k <= 2 + u % 11;
+SELECT users_found FROM behavpred.create_graph('orders', 'visits');
+SELECT epochs_run FROM behavpred.train_graph('orders', dimension => 8, epochs => 2, seed => 3);
+CREATE TABLE users_turned AS TABLE orders_user_embedding;
+CREATE TABLE objects_turned AS TABLE orders_object_embedding;
+SELECT users_refreshed FROM behavpred.refresh('orders', users => ARRAY(SELECT u::text FROM generate_series(1, 20) u));
+CREATE TABLE in_order AS SELECT user_id, embedding[10] AS activity FROM orders_user_embedding;
+TRUNCATE orders_user_embedding, orders_object_embedding;
+INSERT INTO orders_user_embedding SELECT * FROM users_turned ORDER BY user_id * 7919 % 2003;
+INSERT INTO orders_object_embedding SELECT * FROM objects_turned ORDER BY object_id DESC;
+SELECT users_refreshed FROM behavpred.refresh('orders', users => ARRAY(SELECT u::text FROM generate_series(1, 20) u));
+SELECT max(abs(i.activity - o.embedding[10])) < 1e-5 AS same_activities FROM in_order i JOIN orders_user_embedding o USING (user_id);
+SELECT behavpred.drop_graph('orders');
+
 -- By time: younger rows, and those within the overlap.
 SELECT behavpred.capture_changes('shop', 'time', '1 hour');
 INSERT INTO events SELECT 700, 'o' || k, now() + interval '1 second' FROM generate_series(1, 5) k;
