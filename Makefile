@@ -79,6 +79,7 @@ include $(PGXS)
 # PGXS has copied PG_CFLAGS into CFLAGS by now, with "override", so this needs it too.
 ifeq ($(shell uname -m),x86_64)
 src/core/kernels_avx2.o: override CFLAGS += -mavx2 -mfma
+src/core/kernels_avx512.o: override CFLAGS += -mavx512f -mavx512bw
 endif
 
 $(DATA_built): $(SQL_PARTS:%=sql/parts/%.sql) behavpred.control

@@ -67,6 +67,15 @@ dictionary_key(const Dictionary *dictionary, int32_t number)
 	return key;
 }
 
+void
+dictionary_prefetch(const Dictionary *dictionary, int32_t number)
+{
+	if (dictionary->kind == KEY_INTEGER)
+		__builtin_prefetch(&dictionary->integers[number]);
+	else
+		__builtin_prefetch(&dictionary->starts[number]);
+}
+
 static inline bool
 key_equals(const Dictionary *dictionary, int32_t number, const Key *key)
 {
@@ -318,30 +327,41 @@ prefetch_key(const Dictionary *dictionary, uint32_t tag)
 		place = (place + 1) & mask;
 		slot = &dictionary->slots[place];
 	}
-	if (slot->number == FREE_SLOT)
-		return;
-	if (dictionary->kind == KEY_INTEGER)
-		__builtin_prefetch(&dictionary->integers[slot->number]);
-	else
-		__builtin_prefetch(&dictionary->starts[slot->number]);
+	if (slot->number != FREE_SLOT)
+		dictionary_prefetch(dictionary, slot->number);
 }
 
-CoreStatus
-dictionary_add_many(Dictionary *dictionary, const Key *keys, int n, int32_t *numbers)
+/* The tags of n keys; what the keys need of memory is asked for, so that they wait for it together. */
+static void
+prefetch_keys(const Dictionary *dictionary, const Key *keys, int n, int32_t *tags)
 {
-	/* `numbers` holds the tags until they have been found. */
 	for (int i = 0; i < n; i++)
 	{
 		uint32_t	tag = key_tag(dictionary, &keys[i]);
 
-		numbers[i] = (int32_t) tag;
+		tags[i] = (int32_t) tag;
 		__builtin_prefetch(&dictionary->slots[tag & (dictionary->n_slots - 1)]);
 	}
 	for (int i = 0; i < n; i++)
-		prefetch_key(dictionary, (uint32_t) numbers[i]);
+		prefetch_key(dictionary, (uint32_t) tags[i]);
+}
+
+/* Here and below `numbers` holds the tags until they have been found. */
+CoreStatus
+dictionary_add_many(Dictionary *dictionary, const Key *keys, int n, int32_t *numbers)
+{
+	prefetch_keys(dictionary, keys, n, numbers);
 	for (int i = 0; i < n; i++)
 		numbers[i] = add_tagged(dictionary, &keys[i], (uint32_t) numbers[i]);
 	return dictionary->arena->core->status;
+}
+
+void
+dictionary_find_many(const Dictionary *dictionary, const Key *keys, int n, int32_t *numbers)
+{
+	prefetch_keys(dictionary, keys, n, numbers);
+	for (int i = 0; i < n; i++)
+		numbers[i] = find_slot(dictionary, &keys[i], (uint32_t) numbers[i])->number;
 }
 
 /* Number of leading bytes that all keys share. */

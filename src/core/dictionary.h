@@ -71,8 +71,14 @@ extern int32_t dictionary_append(Dictionary *dictionary, const Key *key);
 /* The number of a key, -1 when it is not there. */
 extern int32_t dictionary_find(const Dictionary *dictionary, const Key *key);
 
+/* dictionary_find() for n keys, as dictionary_add_many() does it. */
+extern void dictionary_find_many(const Dictionary *dictionary, const Key *keys, int n, int32_t *numbers);
+
 /* The key of a number; `bytes` points into the dictionary. */
 extern Key	dictionary_key(const Dictionary *dictionary, int32_t number);
+
+/* Ask for what dictionary_key() will need of memory, when numbers come in no order. */
+extern void dictionary_prefetch(const Dictionary *dictionary, int32_t number);
 
 /* A 64-bit hash that depends on the key alone, not on the dictionary. */
 extern uint64_t key_hash(KeyKind kind, const Key *key);

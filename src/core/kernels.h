@@ -2,10 +2,10 @@
  * kernels.h
  *		The hot loops, compiled for several instruction sets.
  *
- * Every loop exists once, in kernels_template.h; each kernels_<set>.c compiles it with
- * that set's flags and gives a table of functions.  kernels_select() picks the fastest
- * table that the processor runs, so that a binary built on one machine works on another.
- * Between tables results differ by rounding only; within one they never differ.
+ * Every loop exists once, in kernels_template.h or what it includes; each kernels_<set>.c
+ * compiles it with that set's flags and gives a table of functions.  kernels_select() picks the
+ * fastest table that the processor runs, so that a binary built on one machine works on another.
+ * Between tables results differ by rounding only, whole numbers not at all; within one they never differ.
  *
  * Rows: a node vector is `factors` sub-vectors of `sub_width` numbers, sub_width a
  * multiple of KERNEL_LANES, filled up with zeros that every loop keeps zero.
@@ -21,6 +21,10 @@
 #define KERNEL_MAX_FACTORS 32
 #define KERNEL_MAX_ROUNDS 8
 #define KERNEL_MAX_WIDTH 1280	/* 1024 numbers, each of 32 sub-vectors filled up */
+
+/* What screen() does at a time. */
+#define SCREEN_MODELS 4
+#define SCREEN_USERS 32
 
 /*
  * Weighted sums of neighbours' rows:
@@ -116,6 +120,30 @@ typedef struct AdamTask
 	float		weight_decay;	/* added to the gradient */
 } AdamTask;
 
+/*
+ * Rows of whole numbers of 16 bits, two of them in each of `n_pairs` words of 32 (screening.h).
+ * Word p of row i stands at rows[(i - i % group) * n_pairs + p * group + i % group], where a group is
+ * SCREEN_MODELS models or SCREEN_USERS users.
+ */
+typedef struct ScreenTask
+{
+	int			n_pairs;
+	int			n_models;		/* a multiple of SCREEN_MODELS */
+	int			n_users;		/* a multiple of SCREEN_USERS, at most 65,536 */
+	const int32_t *models;
+	const int32_t *model_margins;
+	const float *thresholds;	/* of models; none is found of a model whose is NaN ... */
+	const int32_t *users;
+	const int32_t *user_margins;
+	const float *user_scales;	/* ... nor a user whose is */
+} ScreenTask;
+
+typedef struct ScreenedPair
+{
+	uint16_t	model;
+	uint16_t	user;
+} ScreenedPair;
+
 typedef struct Kernels
 {
 	const char *name;
@@ -165,6 +193,17 @@ typedef struct Kernels
 
 	/* positions i with row[i] > threshold, ascending; returns how many (all n fit) */
 	int			(*above) (const float *row, int n, float threshold, int32_t *positions);
+
+	/*
+	 * row[i] as whole numbers of at most `most`, at most 32,767, times the scale that is returned; their
+	 * pairs go to every stride-th place, the sum of their absolute values to *sum
+	 */
+	float		(*quantize) (const float *row, int n, float most, int32_t *pairs, int stride, int64_t *sum);
+	/*
+	 * The pairs of model and user with (product + both margins) * user's scale >= model's threshold, the
+	 * users of each model ascending; returns how many (n_models * n_users must fit)
+	 */
+	int			(*screen) (const ScreenTask *task, ScreenedPair *found);
 } Kernels;
 
 /* The fastest table for this processor, or the portable one on request. */
@@ -173,6 +212,8 @@ extern const Kernels *kernels_select(bool portable);
 extern const Kernels kernels_portable;
 #if defined(__x86_64__)
 extern const Kernels kernels_avx2;
+extern const Kernels kernels_avx512;	/* the same but for screen() */
+extern int	screen_avx512(const ScreenTask *task, ScreenedPair *found);
 #endif
 
 #endif

@@ -9,6 +9,8 @@
 #define KERNEL_TABLE kernels_avx2
 #define KERNEL_NAME "avx2"
 #include "core/kernels_template.h"
+
+const Kernels kernels_avx512 = {.name = "avx512", KERNEL_FUNCTIONS, .screen = screen_avx512};
 #else
 /* An empty translation unit is not allowed. */
 typedef int kernels_avx2_unused;

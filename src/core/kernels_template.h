@@ -5,6 +5,7 @@
  * Written with the compiler's vector types: KERNEL_LANES floats become one AVX register,
  * two SSE or NEON ones.  Sums run in a fixed order, without -ffast-math.
  */
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -378,28 +379,98 @@ kernel_above(const float *row, int n, float threshold, int32_t *positions)
 	return found;
 }
 
-const Kernels KERNEL_TABLE = {
-	.name = KERNEL_NAME,
-	.gather = kernel_gather,
-	.entry_dots = kernel_entry_dots,
-	.normalise = kernel_normalise,
-	.normalise_backward = kernel_normalise_backward,
-	.inverse_lengths = kernel_inverse_lengths,
-	.unit_backward = kernel_unit_backward,
-	.routing_forward = kernel_routing_forward,
-	.routing_backward_centre = kernel_routing_backward_centre,
-	.routing_backward_neighbour = kernel_routing_backward_neighbour,
-	.attention_forward = kernel_attention_forward,
-	.attention_backward_centre = kernel_attention_backward_centre,
-	.attention_backward_neighbour = kernel_attention_backward_neighbour,
-	.exponentials = kernel_exponentials,
-	.sigmoids = kernel_sigmoids,
-	.scale_and_add = kernel_scale_and_add,
-	.dot = kernel_dot,
-	.add_scaled = kernel_add_scaled,
-	.adam = kernel_adam,
-	.above = kernel_above,
-};
+/* ---- whole numbers ---------------------------------------------------------------- */
+
+typedef uint64_t WideLanes __attribute__((vector_size(L * sizeof(float))));
+
+/* Whole numbers v * inverse, rounded. */
+INLINE IntLanes
+rounded(Lanes v, float inverse)
+{
+	const Lanes magic = all(12582912.0f);	/* 1.5 * 2^23: adding it rounds to an integer */
+
+	return (IntLanes) (v * all(inverse) + magic) - (IntLanes) magic;
+}
+
+/* Up to L numbers of a row, filled up with zeros. */
+INLINE Lanes
+load_some(const float *p, int n)
+{
+	Lanes		v = all(0);
+
+	if (n >= L)
+		return load(p);
+	memcpy(&v, p, n * sizeof(float));
+	return v;
+}
+
+/* Floor: 4 * n bytes read, from the nearest cache the second time, and 2 * n written. */
+static float
+kernel_quantize(const float *row, int n, float most, int32_t *pairs, int stride, int64_t *sum)
+{
+	Lanes		highest = all(0);
+	IntLanes	sums = {0};
+	float		scale;
+	float		inverse;
+
+	for (int i = 0; i < n; i += L)
+	{
+		Lanes		v = load_some(row + i, n - i);
+
+		highest = at_least(at_least(highest, v), -v);
+	}
+	for (int j = 1; j < L; j++)
+		highest[0] = highest[j] > highest[0] ? highest[j] : highest[0];
+	scale = highest[0] / most > FLT_MIN ? highest[0] / most : FLT_MIN;
+	inverse = 1 / scale;
+	for (int i = 0; i < n; i += L)
+	{
+		IntLanes	numbers = rounded(load_some(row + i, n - i), inverse);
+		WideLanes	wide = (WideLanes) numbers;
+
+		sums += (numbers ^ numbers >> 31) - (numbers >> 31);	/* absolute values */
+		wide = (wide & 0xffff) | (wide >> 16 & 0xffff0000);
+		for (int j = 0; j < L / 2 && i + 2 * j < n; j++)
+			pairs[(i / 2 + j) * stride] = (int32_t) wide[j];
+	}
+	*sum = 0;
+	for (int j = 0; j < L; j++)
+		*sum += sums[j];
+	return scale;
+}
+
+#include "core/kernels_screening.h"
+
+static int
+kernel_screen(const ScreenTask *task, ScreenedPair *found)
+{
+	return screen_all(task, found);
+}
+
+/* Of a table all but its name and screen(). */
+#define KERNEL_FUNCTIONS \
+	.gather = kernel_gather, \
+	.entry_dots = kernel_entry_dots, \
+	.normalise = kernel_normalise, \
+	.normalise_backward = kernel_normalise_backward, \
+	.inverse_lengths = kernel_inverse_lengths, \
+	.unit_backward = kernel_unit_backward, \
+	.routing_forward = kernel_routing_forward, \
+	.routing_backward_centre = kernel_routing_backward_centre, \
+	.routing_backward_neighbour = kernel_routing_backward_neighbour, \
+	.attention_forward = kernel_attention_forward, \
+	.attention_backward_centre = kernel_attention_backward_centre, \
+	.attention_backward_neighbour = kernel_attention_backward_neighbour, \
+	.exponentials = kernel_exponentials, \
+	.sigmoids = kernel_sigmoids, \
+	.scale_and_add = kernel_scale_and_add, \
+	.dot = kernel_dot, \
+	.add_scaled = kernel_add_scaled, \
+	.adam = kernel_adam, \
+	.above = kernel_above, \
+	.quantize = kernel_quantize
+
+const Kernels KERNEL_TABLE = {.name = KERNEL_NAME, KERNEL_FUNCTIONS, .screen = kernel_screen};
 
 #undef L
 #undef INLINE

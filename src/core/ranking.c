@@ -190,22 +190,23 @@ ranking_refine(const Vectors *queries, const Vectors *objects, int k, int32_t *t
 	}
 }
 
-/* True when the ascending list holds the item. */
-static bool
-list_holds(const int32_t *items, int64_t n, int32_t item)
+/* See ranking.h. */
+bool
+lists_hold(const Lists *lists, int64_t row, int32_t item)
 {
-	int64_t		low = 0;
+	int64_t		low = lists->starts[row];
+	int64_t		end = lists->starts[row + 1];
 
-	while (low < n)
+	while (low < end)
 	{
-		int64_t		middle = low + (n - low) / 2;
+		int64_t		middle = low + (end - low) / 2;
 
-		if (items[middle] == item)
+		if (lists->items[middle] == item)
 			return true;
-		if (items[middle] < item)
+		if (lists->items[middle] < item)
 			low = middle + 1;
 		else
-			n = middle;
+			end = middle;
 	}
 	return false;
 }
@@ -222,8 +223,9 @@ typedef struct QualitySums
 } QualitySums;
 
 static void
-add_user(QualitySums *sums, int k, const int32_t *top, const int32_t *relevant, int64_t n_relevant)
+add_user(QualitySums *sums, int k, const int32_t *top, const Lists *relevant, int64_t user)
 {
+	int64_t		n_relevant = relevant->starts[user + 1] - relevant->starts[user];
 	double		gain = 0;
 	double		ideal = 0;
 	int			found = 0;
@@ -232,7 +234,7 @@ add_user(QualitySums *sums, int k, const int32_t *top, const int32_t *relevant, 
 	{
 		if (i < n_relevant)
 			ideal += 1 / log2(i + 2.0);
-		if (top[i] >= 0 && list_holds(relevant, n_relevant, top[i]))
+		if (top[i] >= 0 && lists_hold(relevant, user, top[i]))
 		{
 			found++;
 			gain += 1 / log2(i + 2.0);
@@ -263,11 +265,9 @@ ranking_quality(int64_t count, int k, const int32_t *top_objects,
 
 	for (int64_t i = 0; i < count; i++)
 	{
-		int64_t		n_relevant = relevant->starts[i + 1] - relevant->starts[i];
-
-		if (n_relevant == 0)
+		if (relevant->starts[i + 1] == relevant->starts[i])
 			continue;
-		add_user(&sums, k, top_objects + i * k, relevant->items + relevant->starts[i], n_relevant);
+		add_user(&sums, k, top_objects + i * k, relevant, i);
 		n++;
 	}
 	*quality = (RankingQuality) {

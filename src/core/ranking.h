@@ -25,6 +25,9 @@ typedef struct Lists
 	const int32_t *items;
 } Lists;
 
+/* True when the list of the row holds the item. */
+extern bool lists_hold(const Lists *lists, int64_t row, int32_t item);
+
 /*
  * For each query the k objects with the largest dot product, best first, ties by the
  * smaller number; objects in `masked` (may be NULL) are left out.  top_objects and

@@ -10,13 +10,11 @@
 #include <string.h>
 
 #include "core/kernels.h"
-#include "core/vectors.h"
 
-/* Their scores, weights and vectors stay in a cache of half a megabyte together. */
+/* Whole numbers of 128 models and of some users stay in the nearest cache together. */
 #define BLOCK_MODELS 128
-#define BLOCK_USERS 256
-#define PREFETCH_USERS 8
-#define SLICE_USERS 4096		/* of a panel between two looks whether to stop */
+#define BLOCK_USERS 256			/* between two looks at what a list's least score is */
+#define SLICE_USERS 2048		/* of a panel between two looks whether to stop; in half a megabyte */
 
 #define LIST_SAMPLE 32			/* scores of a full list that tell where to cut it */
 #define SHORT 12				/* what is sorted by insertion */
@@ -34,10 +32,10 @@ typedef struct PanelTask
 	const Vectors *panel;
 	int64_t		first;			/* number of its first user */
 	const int32_t *known;
-	double		longest;		/* length of a vector of the panel */
-	float	   *scores;			/* for each worker BLOCK_MODELS x BLOCK_USERS */
-	int32_t    *positions;		/* for each worker BLOCK_USERS */
-	int64_t		begin;			/* of the slice at hand */
+	float	   *scores;			/* of the sample: for each worker BLOCK_MODELS x BLOCK_USERS */
+	ScreenedPair *found;		/* for each worker as many */
+	ScreenRows	users;			/* of the slice at hand ... */
+	int64_t		begin;			/* ... and which it is */
 	int64_t		end;
 	bool		again;			/* only the models whose first list came out short */
 } PanelTask;
@@ -62,7 +60,7 @@ top_users_open(TopUsers *top, Core *core, Arena *arena, int n_models, const Stud
 	};
 	top->lists = arena_allocate_zeroed(arena, n_models, sizeof(TopList));
 	top->weights = arena_allocate_zeroed(arena, (size_t) n_models * width, sizeof(float));
-	top->lengths = arena_doubles(arena, n_models);
+	top->screened = screen_rows_open(arena, n_models, width, SCREEN_MODELS);
 	for (int m = 0; m < n_models && core->status == CORE_OK; m++)
 	{
 		if (models[m]->widths[0] != width)
@@ -72,9 +70,9 @@ top_users_open(TopUsers *top, Core *core, Arena *arena, int n_models, const Stud
 		top->lists[m].users = arena_allocate(arena, 2 * (size_t) size, sizeof(TopUser));
 		if (models[m]->n_layers == 1)
 			memcpy(top->weights + (size_t) m * width, models[m]->parameters, width * sizeof(float));
-		top->lengths[m] = sqrt(vectors_dot(top->weights + (size_t) m * width,
-										   top->weights + (size_t) m * width, width));
 	}
+	if (core->status == CORE_OK)
+		screen_rows_fill(&top->screened, kernels_select(core->portable), &(Vectors) {n_models, width, top->weights}, 0);
 	return core->status;
 }
 
@@ -202,106 +200,81 @@ shorten_list(const TopUsers *top, TopList *list)
 static void
 offer(const TopUsers *top, TopList *list, TopUser user)
 {
-	if (!(user.score >= list->least))
+	if (!(user.score >= list->least && user.score > -INFINITY))
 		return;					/* or not a number */
 	list->users[list->n++] = user;
 	if (list->n == 2 * list->size)
 		shorten_list(top, list);
 }
 
-/* Ask early for the list of models that leave a user out: they stand anywhere. */
-static void
-prefetch_excluded(const Lists *excluded, int32_t known)
-{
-	if (known >= 0)
-		__builtin_prefetch(&excluded->items[excluded->starts[known]]);
-}
-
-/* Take the scores of a block from models that leave a user out. */
-static void
-mask_block(const PanelTask *task, int first_model, int models, int64_t begin, int users, float *scores)
+/* Does a model leave the panel's user out? */
+static bool
+is_excluded(const PanelTask *task, int64_t user, int model)
 {
 	const Lists *excluded = task->top->excluded;
+	int32_t		known = excluded == NULL || task->known == NULL ? -1 : task->known[user];
 
-	if (excluded == NULL || task->known == NULL)
-		return;
-	for (int u = 0; u < users; u++)
-	{
-		int32_t		known = task->known[begin + u];
-
-		if (u + PREFETCH_USERS < users)
-			prefetch_excluded(excluded, task->known[begin + u + PREFETCH_USERS]);
-		for (int64_t i = known < 0 ? 0 : excluded->starts[known]; known >= 0 && i < excluded->starts[known + 1]; i++)
-		{
-			int			m = excluded->items[i] - first_model;
-
-			if (m >= models)
-				break;
-			if (m >= 0)
-				scores[(size_t) m * users + u] = -INFINITY;
-		}
-	}
+	return known >= 0 && lists_hold(excluded, known, model);
 }
 
-/*
- * What an sgemm score must be above, less what rounding may have taken from it; the offset
- * is not in the score.
- */
+/* What a model's bounds must reach, NaN: nobody is asked for. */
 static float
 least_score(const PanelTask *task, int model)
 {
 	const TopUsers *top = task->top;
 	const TopList *list = &top->lists[model];
-	double		offset = top->models[model]->parameters[top->width];
-	double		slack = top->width * FLT_EPSILON * top->lengths[model] * task->longest;
+	double		offset;
 
+	if (model >= top->n_models || (task->again && !list->again))
+		return NAN;
 	if (top->models[model]->n_layers > 1 || !isfinite(list->least))
-		return -FLT_MAX;		/* all but those that are left out */
-	return (float) (list->least - offset - 2 * slack - FLT_EPSILON * (fabs(list->least) + fabs(offset)) - FLT_MIN);
+		return -INFINITY;
+	offset = top->models[model]->parameters[top->width];
+	return screen_threshold(&top->screened, model,
+							list->least - offset - FLT_EPSILON * (fabs(list->least) + fabs(offset)) - FLT_MIN);
 }
 
-/* Offer the users of a block that one model's scores leave in the race. */
+/* Offer the users whom the bounds of a block leave in the race. */
 static void
-take_row(const PanelTask *task, int model, int64_t begin, int users, const float *row, int32_t *positions)
+take_found(const PanelTask *task, int first_model, int64_t begin, const ScreenedPair *found, int n)
 {
 	const TopUsers *top = task->top;
-	int			found = task->kernels->above(row, users, least_score(task, model), positions);
 
-	for (int f = 0; f < found; f++)
+	for (int f = 0; f < n; f++)
 	{
-		int64_t		i = begin + positions[f];
-		double		score = student_logit(top->models[model], task->panel->values + i * top->width);
+		int			model = first_model + found[f].model;
+		int64_t		i = begin + found[f].user;
 
-		offer(top, &top->lists[model], (TopUser) {score, task->first + i});
+		if (!is_excluded(task, i, model))
+			offer(top, &top->lists[model],
+				  (TopUser) {student_logit(top->models[model], task->panel->values + i * top->width), task->first + i});
 	}
 }
 
-/* Scores of a block, without offsets; users who are left out have none. */
-static void
-score_block(const PanelTask *task, int first, int models, int64_t begin, int users, float *scores)
-{
-	int			width = task->top->width;
-
-	cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, models, users, width, 1,
-				task->top->weights + (size_t) first * width, width,
-				task->panel->values + begin * width, width, 0, scores, users);
-	mask_block(task, first, models, begin, users, scores);
-}
-
-/* The users of the slice for some models. */
+/* The users of the slice for some models, of which the first begins a group. */
 static void
 rank_slice(const PanelTask *task, int first, int models, int worker)
 {
-	float	   *scores = task->scores + (size_t) worker * BLOCK_MODELS * BLOCK_USERS;
-	int32_t    *positions = task->positions + (size_t) worker * BLOCK_USERS;
+	const ScreenRows *rows = &task->top->screened;
+	ScreenedPair *found = task->found + (size_t) worker * BLOCK_MODELS * BLOCK_USERS;
+	float		thresholds[BLOCK_MODELS];
+	ScreenTask	screen = {
+		.n_pairs = rows->n_pairs, .n_models = (models + SCREEN_MODELS - 1) / SCREEN_MODELS * SCREEN_MODELS,
+		.models = rows->pairs + (size_t) first * rows->n_pairs, .model_margins = rows->margins + first,
+		.thresholds = thresholds
+	};
 
-	for (int64_t begin = task->begin; begin < task->end; begin += BLOCK_USERS)
+	for (int64_t begin = 0; begin < task->end - task->begin; begin += BLOCK_USERS)
 	{
-		int			users = (int) (task->end - begin < BLOCK_USERS ? task->end - begin : BLOCK_USERS);
+		int64_t		left = task->end - task->begin - begin;
 
-		score_block(task, first, models, begin, users, scores);
-		for (int m = 0; m < models; m++)
-			take_row(task, first + m, begin, users, scores + (size_t) m * users, positions);
+		screen.n_users = (int) ((left < BLOCK_USERS ? left : BLOCK_USERS) + SCREEN_USERS - 1) / SCREEN_USERS * SCREEN_USERS;
+		screen.users = task->users.pairs + begin * rows->n_pairs;
+		screen.user_margins = task->users.margins + begin;
+		screen.user_scales = task->users.scales + begin;
+		for (int m = 0; m < screen.n_models; m++)
+			thresholds[m] = least_score(task, first + m);
+		take_found(task, first, task->begin + begin, found, task->kernels->screen(&screen, found));
 	}
 }
 
@@ -321,12 +294,27 @@ rank_models(void *argument, int64_t shard, int worker)
 	const PanelTask *task = argument;
 	int			first = (int) shard * BLOCK_MODELS;
 	int			models = block_models(task->top, shard);
+	bool		wanted = !task->again;
 
-	if (!task->again)
+	for (int m = first; m < first + models; m++)
+		wanted = wanted || task->top->lists[m].again;
+	if (wanted)
 		rank_slice(task, first, models, worker);
-	for (int m = first; m < first + models && task->again; m++)
-		if (task->top->lists[m].again)
-			rank_slice(task, m, 1, worker);
+}
+
+/* Shard function: BLOCK_USERS of the slice as whole numbers. */
+static void
+screen_users(void *argument, int64_t shard, int worker)
+{
+	const PanelTask *task = argument;
+	int64_t		first = shard * BLOCK_USERS;
+	int64_t		left = task->end - task->begin - first;
+	Vectors		vectors = *task->panel;
+
+	(void) worker;
+	vectors.values += (task->begin + first) * vectors.width;
+	vectors.count = left < BLOCK_USERS ? left : BLOCK_USERS;
+	screen_rows_fill(&task->users, task->kernels, &vectors, first);
 }
 
 static int64_t
@@ -345,6 +333,7 @@ rank_panel(PanelTask *task)
 		task->end = task->begin + SLICE_USERS;
 		if (task->end > task->panel->count)
 			task->end = task->panel->count;
+		core_parallel(core, (task->end - task->begin + BLOCK_USERS - 1) / BLOCK_USERS, screen_users, task);
 		core_parallel(core, count_blocks(task->top), rank_models, task);
 	}
 	return core->status;
@@ -385,6 +374,25 @@ score_of_rank(float *scores, int64_t n, int64_t rank)
 	return scores[rank - 1];
 }
 
+/* Scores of the sample, without offsets; users who are left out have none. */
+static void
+score_sample(const PanelTask *task, int first, int models, float *scores)
+{
+	int			width = task->top->width;
+	int			users = (int) task->panel->count;
+	const Lists *excluded = task->top->excluded;
+	const int32_t *known = task->known;
+
+	cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, models, users, width, 1,
+				task->top->weights + (size_t) first * width, width,
+				task->panel->values, width, 0, scores, users);
+	for (int u = 0; u < users && excluded != NULL; u++)
+		for (int64_t i = known[u] < 0 ? 0 : excluded->starts[known[u]];
+			 known[u] >= 0 && i < excluded->starts[known[u] + 1] && excluded->items[i] < first + models; i++)
+			if (excluded->items[i] >= first)
+				scores[(size_t) (excluded->items[i] - first) * users + u] = -INFINITY;
+}
+
 /* Shard function: where the lists of a block of models begin. */
 static void
 guess_models(void *argument, int64_t shard, int worker)
@@ -400,7 +408,7 @@ guess_models(void *argument, int64_t shard, int worker)
 	{
 		int			models = end - first < step ? end - first : step;
 
-		score_block(&sample->task, first, models, 0, users, scores);
+		score_sample(&sample->task, first, models, scores);
 		for (int m = first; m < first + models; m++)
 		{
 			double		least = score_of_rank(scores + (size_t) (m - first) * users, users, sample->rank);
@@ -480,19 +488,17 @@ top_users_add(TopUsers *top, const Vectors *panel, int64_t first, const int32_t 
 	size_t		workers = top->core->threads > 1 ? (size_t) top->core->threads : 1;
 
 	task.scores = arena_floats(top->arena, workers * BLOCK_MODELS * BLOCK_USERS);
-	task.positions = arena_allocate(top->arena, workers * BLOCK_USERS, sizeof(int32_t));
+	task.found = arena_allocate(top->arena, workers * BLOCK_MODELS * BLOCK_USERS, sizeof(ScreenedPair));
+	task.users = screen_rows_open(top->arena, SLICE_USERS, top->width, SCREEN_USERS);
 	if (top->core->status != CORE_OK)
 		return top->core->status;
-	for (int64_t i = 0; i < panel->count; i++)
-		task.longest = fmax(task.longest, vectors_dot(panel->values + i * panel->width,
-													  panel->values + i * panel->width, panel->width));
-	task.longest = sqrt(task.longest);
 	if (first == 0)
 		rank_first_panel(&task);
 	else
 		rank_panel(&task);
 	arena_release(top->arena, task.scores);
-	arena_release(top->arena, task.positions);
+	arena_release(top->arena, task.found);
+	screen_rows_close(top->arena, &task.users);
 	return top->core->status;
 }
 

@@ -2,9 +2,10 @@
  * top_users.h
  *		The best users for each of many models, from users that stream by in panels.
  *
- * Floor: 2 * users * models * width flops of sgemm.  Its scores only say who may be among
- * the best; those few are scored as student_logit() does, so that the result is the same to
- * the last bit as that of one model alone.
+ * Floor: 2 * users * models * width operations on whole numbers of 16 bits (screening.h), and
+ * 6 * width bytes written and read of each user.  They only say who may be among the best; those
+ * few are scored as student_logit() does, so that the result is the same to the last bit as that
+ * of one model alone.
  */
 #ifndef BEHAVPRED_TOP_USERS_H
 #define BEHAVPRED_TOP_USERS_H
@@ -12,6 +13,7 @@
 #include "core.h"
 #include "dictionary.h"
 #include "ranking.h"
+#include "screening.h"
 #include "student.h"
 
 typedef struct TopUser
@@ -39,7 +41,7 @@ typedef struct TopUsers
 	const Student *const *models;
 	TopList    *lists;
 	float	   *weights;		/* n_models x width; of models with hidden layers 0 */
-	double	   *lengths;		/* of the rows of `weights` */
+	ScreenRows	screened;		/* the same as whole numbers */
 	const Dictionary *keys;		/* of users: equal scores are ordered by key */
 	const Lists *excluded;		/* for each known user the models that leave him out, or NULL */
 } TopUsers;

@@ -35,6 +35,8 @@ enum
 #define PANEL_NUMBERS (8 << 20)	/* 32 megabytes of vectors */
 #define LEAST_PANEL_USERS 8192
 #define DEFAULT_SIZE 1000
+#define BATCH_USERS 256			/* looked up together, so that one need not wait for the other */
+#define PREFETCH_USERS 8
 
 /* One target with its model and, at the end, its users. */
 typedef struct AudienceTarget
@@ -74,12 +76,29 @@ check_core(const AudienceGroup *group)
 	bridge_check(group->core, "scoring %d targets of graph \"%s\"", group->n, group->graph->name);
 }
 
+/* Look up who of the panel's users, of whom this is the first, is known. */
+static void
+find_known(AudienceGroup *group, int64 first)
+{
+	Key			keys[BATCH_USERS];
+
+	for (int64 begin = 0; begin < group->panel.count; begin += BATCH_USERS)
+	{
+		int			n = (int) Min(BATCH_USERS, group->panel.count - begin);
+
+		for (int i = 0; i < n; i++)
+			keys[i] = dictionary_key(&group->keys, (int32) (first + begin + i));
+		dictionary_find_many(&group->members.known, keys, n, group->numbers + begin);
+	}
+}
+
 /* Rank the users of the panel. */
 static void
 rank_panel(AudienceGroup *group)
 {
 	int64		first = group->keys.count - group->panel.count;
 
+	find_known(group, first);
 	core_start_workers(group->core);
 	top_users_add(&group->top, &group->panel, first, group->numbers);
 	core_stop_workers(group->core);
@@ -103,7 +122,6 @@ take_candidate(void *argument, Datum *values, bool *nulls)
 	model_check_vector(group->models[0], vector, width);
 	dictionary_append(&group->keys, &key);
 	check_core(group);
-	group->numbers[group->panel.count] = dictionary_find(&group->members.known, &key);
 	memcpy(group->vectors + group->panel.count++ * width, vector, width * sizeof(float));
 	if (group->panel.count == group->panel_users)
 		rank_panel(group);
@@ -220,6 +238,8 @@ keep_users(const AudienceGroup *group, int number)
 	{
 		Key			key = dictionary_key(&group->keys, (int32) list->users[i].user);
 
+		if (i + PREFETCH_USERS < list->n)
+			dictionary_prefetch(&group->keys, (int32) list->users[i + PREFETCH_USERS].user);
 		target->keys[i] = key_to_text(group->graph->user_key_type, &key);
 		target->scores[i] = list->users[i].score;
 	}

@@ -116,10 +116,9 @@ key_to_text(Oid type, const Key *key)
 {
 	if (key_kind(type) == KEY_INTEGER)
 	{
-		char	   *text = palloc(MAXINT8LEN + 1);
+		char		text[MAXINT8LEN + 1];
 
-		pg_lltoa(key->integer, text);
-		return text;
+		return pnstrdup(text, pg_lltoa(key->integer, text));	/* lists of millions need no more room */
 	}
 	if (type == UUIDOID)
 		return DatumGetCString(DirectFunctionCall1(uuid_out, key_to_datum(type, key)));

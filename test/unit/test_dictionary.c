@@ -88,6 +88,7 @@ batches_number_as_single_keys_do(void **state)
 		static char buffers[2 * KEYS][64];
 		static Key	keys[2 * KEYS];
 		static int32_t numbers[2 * KEYS];
+		static int32_t found[2 * KEYS];
 		TestHost	host;
 		Arena		arena;
 		Dictionary	single;
@@ -99,8 +100,13 @@ batches_number_as_single_keys_do(void **state)
 		dictionary_open(&many, &arena, kinds[kind]);
 		for (int i = 0; i < 2 * KEYS; i++)
 			keys[i] = kinds[kind] == KEY_INTEGER ? integer_key(i % KEYS * 7919) : mixed_key(i * 3 % KEYS, buffers[i]);
+		dictionary_find_many(&many, keys, 1000, found);
+		for (int i = 0; i < 1000; i++)
+			assert_int_equal(found[i], -1);
 		for (int i = 0; i < 2 * KEYS; i += 1000)
 			assert_int_equal(dictionary_add_many(&many, keys + i, 1000, numbers + i), CORE_OK);
+		dictionary_find_many(&many, keys, 2 * KEYS, found);
+		assert_memory_equal(found, numbers, sizeof(found));
 		for (int i = 0; i < 2 * KEYS; i++)
 			assert_int_equal(dictionary_add(&single, &keys[i]), numbers[i]);
 		assert_int_equal(single.count, many.count);
