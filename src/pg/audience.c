@@ -206,6 +206,7 @@ behavpred_audience_into(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("destination must not be NULL"),
 				 errhint("SELECT behavpred.audience_into('buys_42', 'campaign_users', size => 1000);")));
+	require_writable("audience_into()");
 	table = new_table_name(text_to_cstring(PG_GETARG_TEXT_PP(1)));
 	audience_open(&request, &audience);
 	create_table(&request, &audience, table);

@@ -151,6 +151,10 @@ tell_unknown(const LabelReading *reading, const GraphDefinition *graph)
 						format_counted(reading->unknown, "user"), graph->name),
 				 errdetail("They have no vector, and predict() gives NULL for them. " INT64_FORMAT " are evaluated.",
 						   reading->part->n)));
+	else if (reading->part->n == 0)
+		ereport(NOTICE,
+				(errmsg("there is nobody to evaluate target \"%s\" on", reading->target->name),
+				 errdetail("No row of the labels has both a user and a label.")));
 }
 
 /* The test part that the caller gives; scored by the deployed model. */

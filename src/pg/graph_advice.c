@@ -95,6 +95,18 @@ advise_weights(Core *core, const GraphDefinition *definition, const Graph *graph
 					 quote_identifier(definition->weight_column))));
 }
 
+/* Lists of both sides are cut, so that a bound near the mean of one of them leaves little. */
+static void
+advise_bound(const GraphDefinition *definition, const Graph *graph)
+{
+	if (graph->n_capped > graph->n_edges)
+		ereport(NOTICE,
+				(errmsg("max_degree => %d leaves out more than half of the graph", definition->max_degree),
+				 errdetail("Of %s it leaves out %s, of users and objects with more.",
+						   format_counted(graph->n_edges + graph->n_capped, "edge"), format_count(graph->n_capped)),
+				 errhint("Degrees as they are: SELECT * FROM behavpred.describe_graph(...) of a graph without max_degree.")));
+}
+
 /* See graph_advice.h. */
 void
 graph_advise(Core *core, const GraphDefinition *definition, const GraphSources *sources, const LoadedGraph *loaded)
@@ -106,4 +118,5 @@ graph_advise(Core *core, const GraphDefinition *definition, const GraphSources *
 	advise_features(definition, definition->users, definition->user_column, "user", &loaded->user_rows);
 	advise_features(definition, definition->objects, definition->object_column, "object", &loaded->object_rows);
 	advise_weights(core, definition, &loaded->graph);
+	advise_bound(definition, &loaded->graph);
 }

@@ -12,7 +12,8 @@
 
 /*
  * Notices, and a warning: a temporary source; a behaviour that no interaction has; features of
- * nobody who has interactions; weights of which few outweigh all others.
+ * nobody who has interactions; weights of which few outweigh all others; a bound of
+ * degrees that leaves little.
  */
 extern void graph_advise(Core *core, const GraphDefinition *definition, const GraphSources *sources,
 						 const LoadedGraph *loaded);

@@ -73,6 +73,7 @@ graph_training_open(FunctionCallInfo fcinfo, Training *training)
 				 errhint("SELECT * FROM behavpred.train_graph('shop');")));
 	training->started_at = GetCurrentTimestamp();
 	training->definition = graph_definition_for(text_to_cstring(PG_GETARG_TEXT_PP(TRAIN_GRAPH)), PRIVILEGE_TRAIN);
+	source_relation(training->definition->interactions, training->definition->apply_row_security);
 	training->core = bridge_open(threads_argument(fcinfo, TRAIN_THREADS));
 	arena_open(&training->arena, training->core);
 	bridge_show(training->core, training->definition->name, NULL);

@@ -149,6 +149,10 @@ SELECT edges FROM behavpred.create_graph('hardly', 'single');
 SELECT recall_at_20 FROM behavpred.train_graph('hardly', dimension => 4, epochs => 1);
 SELECT recall_at_20 FROM behavpred.train_graph('hardly', dimension => 4, epochs => 1, validation_fraction => 0);
 ROLLBACK;
+BEGIN;
+SELECT edges FROM behavpred.create_graph('hardly', 'events', max_degree => 2);
+SELECT edges FROM behavpred.create_graph('bounded', 'events', max_degree => 12);
+ROLLBACK;
 BEGIN READ ONLY;
 SELECT * FROM behavpred.create_graph('hardly', 'events');
 ROLLBACK;
@@ -256,6 +260,15 @@ ALTER TABLE visits ALTER COLUMN object_id TYPE smallint USING object_id::smallin
 SELECT value AS edges FROM behavpred.describe_graph('shop') WHERE property = 'edges';
 ALTER TABLE visits RENAME TO old_visits;
 SELECT * FROM behavpred.train_graph('shop');
+-- With the schema the tables of vectors are renamed as well; the source is what is asked for.
+ALTER TABLE old_visits RENAME TO visits;
+SELECT epochs_run FROM behavpred.train_graph('shop', dimension => 4, epochs => 0);
+ALTER SCHEMA graph_errors RENAME TO renamed_errors;
+SET search_path = renamed_errors, public;
+SELECT * FROM behavpred.train_graph('shop');
+ALTER SCHEMA renamed_errors RENAME TO graph_errors;
+SET search_path = graph_errors, public;
+ALTER TABLE visits RENAME TO old_visits;
 DROP TABLE old_visits;
 SELECT * FROM behavpred.describe_graph('shop');
 SELECT * FROM behavpred.evaluate_graph('shop', 'events');
