@@ -35,7 +35,7 @@ my $node = start_node('hostile');
 	is($node->safe_psql('postgres', q{SELECT string_agg(pg_describe_object(d.classid, d.objid, 0), ' ') FROM pg_depend d
 			JOIN pg_extension e ON e.oid = d.refobjid AND d.refclassid = 'pg_extension'::regclass AND e.extname = 'behavpred'
 			WHERE d.deptype = 'e' AND obj_description(d.objid, d.classid::regclass::name) IS NULL
-			  AND NOT EXISTS (SELECT FROM pg_type t WHERE d.classid = 'pg_type'::regclass AND t.oid = d.objid AND t.typelem <> 0)}), '', 'everything says what it is for');
+			  AND NOT EXISTS (SELECT FROM pg_type t WHERE d.classid = 'pg_type'::regclass AND t.oid = d.objid AND (t.typelem <> 0 OR t.typrelid <> 0))}), '', 'everything says what it is for');
 	is($node->safe_psql('postgres', q{SELECT count(*) FROM pg_class WHERE relnamespace = 'behavpred'::regnamespace AND relkind = 'v'
 			AND NOT coalesce(reloptions, '{}') @> '{security_invoker=true}'}), '0', 'every view is read with its reader\'s privileges');
 	is($node->safe_psql('postgres', q{SELECT count(*) FROM pg_class WHERE relnamespace = 'behavpred'::regnamespace AND relkind = 'r'
