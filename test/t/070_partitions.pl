@@ -276,6 +276,8 @@ cmp_ok($remote->safe_psql('postgres', 'SELECT count(*) FROM vectors_1') + $remot
 	like($error, qr/relation elsewhere\.demo_user_embedding exists, but is no embedding table of this graph/, 'a name by which drop_graph() would take it for its own');
 	sql(q{
 		CREATE ROLE trainer;
+		GRANT USAGE ON SCHEMA demo TO trainer;
+		GRANT SELECT ON demo.events TO trainer;
 		SELECT behavpred.grant_on('graph', 'demo', 'train', 'trainer');
 		GRANT EXECUTE ON FUNCTION behavpred.train_graph(text, regclass, int, int, int, int, int, int, float8, int, float8, int, float8, bigint, int, jsonb) TO trainer});
 	(undef, undef, $error) = $node->psql('postgres', q{SET ROLE trainer; SELECT behavpred.train_graph('demo', embeddings_table => 'vectors')});
