@@ -15,6 +15,7 @@
 #include "core/activity.h"
 #include "core/sampled_training.h"
 #include "core/spectral.h"
+#include "core/temperature.h"
 
 typedef EncoderTraining Training;
 
@@ -63,6 +64,7 @@ training_open(Training *training, Core *core, Arena *arena, const Graph *graph,
 	training->options = *options;
 	training->graph = graph;
 	training->width = options->dimension + ENCODER_EXTRA_NUMBERS;
+	training->phase = "training";
 	training->position.epoch = 1;
 	training->result.best.recall_at_20 = training->result.best.ndcg_at_20 = NAN;
 	if (is_sampled(training))
@@ -179,7 +181,7 @@ run_step(Training *training)
 		return training->core->status;
 	position->loss_sum += sum;
 	position->step++;
-	core_report(training->core, "training", done + 1, training->options.epochs * steps);
+	core_report(training->core, training->phase, done + 1, training->options.epochs * steps);
 	return training->core->status;
 }
 
@@ -370,6 +372,7 @@ finish(Training *training, Arena *arena)
 	result->n_validation = training->holdout.n_edges;
 	result->n_shielded = training->holdout.n_shielded;
 	result->target_fraction = training->holdout.target_fraction;
+	result->temperature = training->options.temperature;
 	return holdout_calibrate(&training->holdout, training->arena, training->graph,
 							 training->vectors, training->width, training->options.seed,
 							 &result->scale, &result->offset);
@@ -379,6 +382,7 @@ EncoderTraining *
 encoder_open(Core *core, Arena *arena, const Graph *graph, const Features *users, const Features *objects,
 			 const EncoderOptions *options, bool resume)
 {
+	EncoderOptions chosen = *options;
 	Training   *training;
 
 	if (encoder_check(core, options) != CORE_OK || sampled_check(core, graph, users, objects, options) != CORE_OK)
@@ -392,7 +396,9 @@ encoder_open(Core *core, Arena *arena, const Graph *graph, const Features *users
 	if (training == NULL)
 		return NULL;
 	core_start_workers(core);
-	training_open(training, core, arena, graph, users, objects, options, resume);
+	if (resume || !encoder_chooses_temperature(options) ||
+		temperature_choose(core, graph, users, objects, options, &chosen.temperature) == CORE_OK)
+		training_open(training, core, arena, graph, users, objects, &chosen, resume);
 	core_stop_workers(core);
 	return core->status == CORE_OK ? training : NULL;
 }

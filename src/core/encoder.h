@@ -78,6 +78,8 @@ typedef struct EncoderOptions
 	int			epoch_steps;	/* an epoch has no more steps than these; 0 = as many as there are edges for */
 	float		learning_rate;
 	float		temperature;	/* tau: score = cosine / tau + object bias */
+	bool		choose_temperature; /* begin with short trainings that look for a better one (temperature.h);
+									 * never in a warm start, on samples, or without epochs */
 	float		initial_deviation;	/* standard deviation of the first ID embeddings */
 	bool		warm_start;		/* the host puts in an earlier network before the first step */
 	bool		spectral_start; /* ID embeddings start from the graph's singular vectors */
@@ -108,6 +110,9 @@ extern void encoder_sampled_defaults(EncoderOptions *options);
  * cannot work: CORE_INVALID with the option and its range in core->detail.
  */
 extern CoreStatus encoder_check(Core *core, const EncoderOptions *options);
+
+/* True when a training with these options begins by choosing its temperature. */
+extern bool encoder_chooses_temperature(const EncoderOptions *options);
 
 /*
  * Bytes that encoder_train() will need at its peak, the graph itself included; n_predicted counts the
@@ -149,6 +154,7 @@ typedef struct EncoderResult
 	int64_t		n_validation;	/* edges held out for validation */
 	int64_t		n_shielded;		/* edges to target objects that took no part either */
 	float		target_fraction;	/* as used: lowered when targets own a large part of the edges */
+	float		temperature;	/* as used */
 
 	/*
 	 * Platt: probability = 1 / (1 + exp(-(scale * score + offset))) where held-out

@@ -7,11 +7,12 @@
  */
 #include "core/encoder_checkpoint.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "core/encoder_training.h"
 
-#define MAGIC UINT64_C(0x3230544b43505642)	/* "BVPCKT02" where the low byte comes first */
+#define MAGIC UINT64_C(0x3330544b43505642)	/* "BVPCKT03" where the low byte comes first */
 #define MOST_SEGMENTS 6
 #define BYTES_BETWEEN_LOOKS ((size_t) 1 << 22)	/* about 2 ms */
 
@@ -111,6 +112,7 @@ encoder_state_take(EncoderTraining *training, size_t first, size_t count, void *
 		.loss_steps = training->loss.step,
 		.position = training->position, .epochs_run = result->epochs_run,
 		.best_epoch = result->best_epoch, .best = result->best, .peak = training->peak,
+		.temperature = training->options.temperature,
 	};
 	copy_state(training, first, count, bytes, false);
 }
@@ -132,7 +134,8 @@ header_fits(const EncoderTraining *training)
 		header->epochs_run >= 0 && header->epochs_run <= training->options.epochs &&
 		header->best_epoch >= 0 && header->best_epoch <= header->epochs_run &&
 		header->peak.epoch >= 0 && header->peak.epoch <= header->epochs_run &&
-		header->position.epoch == header->epochs_run + 1 && header->position.step >= 0;
+		header->position.epoch == header->epochs_run + 1 && header->position.step >= 0 &&
+		header->temperature > 0 && isfinite(header->temperature);
 }
 
 CoreStatus
@@ -149,6 +152,7 @@ encoder_state_accept(EncoderTraining *training)
 	training->result.best_epoch = header->best_epoch;
 	training->result.best = header->best;
 	training->peak = header->peak;
+	training->options.temperature = header->temperature;
 	return training->core->status;
 }
 

@@ -15,6 +15,7 @@
 #include "core/holdout.h"
 #include "core/loss.h"
 #include "core/spectral.h"
+#include "core/temperature.h"
 
 /* Offsets, neighbours, twins, weights, types. */
 double
@@ -191,9 +192,10 @@ later_bytes(const Sizes *s)
 	return fmax(start, fmax(steps, end));
 }
 
-size_t
-encoder_memory(const EncoderOptions *options, int64_t n_users, int64_t n_objects, int64_t n_edges,
-			   int64_t n_predicted, bool weighted, int n_user_features, int n_object_features, int threads)
+/* Of one training, without what comes before its start. */
+static size_t
+training_memory(const EncoderOptions *options, int64_t n_users, int64_t n_objects, int64_t n_edges,
+				int64_t n_predicted, bool weighted, int n_user_features, int n_object_features, int threads)
 {
 	bool		any_features = n_user_features + n_object_features > 0;
 	bool		typed = n_predicted >= 0;
@@ -222,4 +224,20 @@ encoder_memory(const EncoderOptions *options, int64_t n_users, int64_t n_objects
 
 	bytes += 4 * (s.users * n_user_features + s.objects * n_object_features);
 	return bytes < (double) SIZE_MAX ? (size_t) bytes : SIZE_MAX;
+}
+
+size_t
+encoder_memory(const EncoderOptions *options, int64_t n_users, int64_t n_objects, int64_t n_edges,
+			   int64_t n_predicted, bool weighted, int n_user_features, int n_object_features, int threads)
+{
+	const EncoderOptions pilot = temperature_pilot(options);
+	size_t		whole = training_memory(options, n_users, n_objects, n_edges, n_predicted, weighted,
+										n_user_features, n_object_features, threads);
+	size_t		before;
+
+	if (!encoder_chooses_temperature(options))
+		return whole;
+	before = training_memory(&pilot, n_users, n_objects, n_edges, n_predicted, weighted,
+							 n_user_features, n_object_features, threads);
+	return before > whole ? before : whole;
 }

@@ -51,7 +51,7 @@ between(double value, int low, int high)
 }
 
 /*
- * The temperature falls with the number of objects, from 0.3 at 1,000 to 0.1 at 40,000: in
+ * Where the choice of a temperature begins.  It falls with the number of objects, from 0.3 at 1,000 to 0.1 at 40,000: in
  * a small catalogue most of what a user does not have would suit him as well, and a sharp
  * softmax learns the noise (held-out NDCG@20: Gowalla, 41,000 objects, 0.1471 at 0.08, 0.1482 at 0.09,
  * 0.1480 at 0.1, which has the highest Recall, 0.143 at 0.12; generated data, 600 objects, 0.206 at 0.2,
@@ -101,6 +101,12 @@ encoder_sampled_defaults(EncoderOptions *options)
 	options->batch_size = options->batch_size < SAMPLED_BATCH ? options->batch_size : SAMPLED_BATCH;
 	options->negatives = SAMPLED_NEGATIVES;
 	options->learning_rate *= SAMPLED_LEARNING_RATE;
+}
+
+bool
+encoder_chooses_temperature(const EncoderOptions *options)
+{
+	return options->choose_temperature && options->epochs > 0 && !options->warm_start && options->sampled_neighbours == 0;
 }
 
 /* Bounds are floats as most options are: 0.02 as a float is less than 0.02. */

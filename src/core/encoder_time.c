@@ -15,6 +15,7 @@
 #include "core/encoder_training.h"
 #include "core/ranking.h"
 #include "core/sampled_training.h"
+#include "core/temperature.h"
 
 #define PILOT_EDGES 300000		/* their rows are larger than a processor's nearest caches, as all are */
 #define FEWEST_PILOT_EDGES 100
@@ -292,6 +293,9 @@ run_pilot(Pilot *pilot, const EncoderOptions *options, EncoderTime *time)
 	time->step = pilot->step_ratio * (pilot->steps > 1 ? pilot->others / (pilot->steps - 1) : pilot->first);
 	time->epoch_end = options->epochs > 0 ? epoch_end(pilot, &result) : 0;
 	time->steps = (int64_t) (options->epochs * steps_of_epoch(pilot, options));
+	/* The choice of a temperature takes two to five times as many steps, each a fraction of one of the training's. */
+	if (encoder_chooses_temperature(options))
+		time->start += TEMPERATURE_STEPS * time->step;
 	time->seconds = time->start + time->steps * time->step + options->epochs * time->epoch_end + time->finish;
 	return pilot->core->status;
 }
@@ -303,6 +307,7 @@ encoder_time(Core *core, const Graph *graph, const Features *users, const Featur
 	Pilot		pilot = {.core = core, .whole = graph, .whole_features = {users, objects}, .options = *options};
 	double		edges = choose_edges(&pilot, options);
 
+	pilot.options.choose_temperature = false;
 	*time = (EncoderTime) {.seconds = NAN};
 	if (edges == 0)
 		return CORE_OK;

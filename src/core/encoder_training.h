@@ -34,6 +34,7 @@ typedef struct EncoderCheckpoint
 	int			best_epoch;
 	EncoderEpoch best;
 	EncoderEpoch peak;
+	float		temperature;	/* as chosen before the first step */
 } EncoderCheckpoint;
 
 /* With sampled_neighbours, in place of a network over the whole graph and of Adam. */
@@ -63,6 +64,7 @@ struct EncoderTraining
 	float	   *best_parameters;	/* NULL when every epoch's, or the only one's, are kept */
 	int			width;			/* of a stored vector */
 	float	   *vectors;		/* n_nodes x width: in the network's z_gradient, at last in the result */
+	const char *phase;			/* that the host is told of */
 	EncoderPosition position;
 	EncoderEpoch peak;			/* the highest NDCG on held-out edges so far; patience counts from it */
 	EncoderResult result;		/* so far */

@@ -138,6 +138,17 @@ read_given(FunctionCallInfo fcinfo, EncoderOptions *options)
 	read_arguments(fcinfo, options);
 }
 
+/* True when the caller says what the temperature is. */
+static bool
+gives_temperature(FunctionCallInfo fcinfo)
+{
+	JsonbValue	name = {.type = jbvString, .val.string = {lengthof("temperature") - 1, "temperature"}};
+
+	return !PG_ARGISNULL(TRAIN_TEMPERATURE) ||
+		(!PG_ARGISNULL(TRAIN_OPTIONS) &&
+		 findJsonbValueFromContainer(&PG_GETARG_JSONB_P(TRAIN_OPTIONS)->root, JB_FOBJECT, &name) != NULL);
+}
+
 /* Defaults, options, arguments; see encoder_arguments.h. */
 void
 encoder_arguments_read(FunctionCallInfo fcinfo, Core *core, const GraphDefinition *definition,
@@ -161,6 +172,7 @@ encoder_arguments_read(FunctionCallInfo fcinfo, Core *core, const GraphDefinitio
 		}
 		read_given(fcinfo, options);
 	}
+	options->choose_temperature = !gives_temperature(fcinfo);
 	encoder_check(core, options);
 	bridge_check(core, "training graph \"%s\"", definition->name);
 }

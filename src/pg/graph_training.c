@@ -115,6 +115,14 @@ graph_training_load(FunctionCallInfo fcinfo, Training *training)
 									   MCXT_ALLOC_HUGE);
 }
 
+/* See graph_training.h. */
+void
+graph_training_finish(Training *training, EncoderTraining *encoder)
+{
+	if (encoder_finish(encoder, &training->arena, &training->result) == CORE_OK)
+		training->options.temperature = training->result.temperature;
+}
+
 /* Compute the vectors; the encoder stays open, for its parameters are to be stored. */
 static EncoderTraining *
 train(Training *training, Arena *scratch)
@@ -130,7 +138,7 @@ train(Training *training, Arena *scratch)
 	bridge_check(training->core, "training graph \"%s\"", training->definition->name);
 	network_warm_start(training, encoder);
 	if (encoder_run(encoder, &observer, &finished) == CORE_OK)
-		encoder_finish(encoder, &training->arena, &training->result);
+		graph_training_finish(training, encoder);
 	bridge_check(training->core, "training graph \"%s\"", training->definition->name);
 	tell_epochs(training);
 	return encoder;

@@ -62,6 +62,9 @@ extern void graph_training_load(FunctionCallInfo fcinfo, GraphTraining *training
 /* An EncoderListener, with the training as its data: keeps the epoch in training->epochs. */
 extern void graph_training_keep_epoch(void *training, const EncoderEpoch *epoch);
 
+/* Compute the vectors, and take over what the encoder has chosen; core->status says whether it could. */
+extern void graph_training_finish(GraphTraining *training, EncoderTraining *encoder);
+
 /* Replace the rows of both embedding tables, the encoder having finished. */
 extern void graph_training_store(GraphTraining *training, EncoderTraining *encoder);
 

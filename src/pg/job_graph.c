@@ -108,8 +108,9 @@ take_fingerprint(GraphJob *job)
 {
 	GraphTraining *training = &job->training;
 	const LoadedGraph *loaded = training->loaded;
-	char	   *options = psprintf("%s %s " UINT64_FORMAT, BEHAVPRED_VERSION,
-								   encoder_options_json(&training->options), training->options.seed);
+	char	   *options = psprintf("%s %s %d " UINT64_FORMAT, BEHAVPRED_VERSION,
+								   encoder_options_json(&training->options), training->options.choose_temperature,
+								   training->options.seed);
 	uint64_t	fingerprint;
 
 	core_report(training->core, "comparing with the checkpoint", 0, 0);
@@ -267,7 +268,7 @@ store(GraphJob *job)
 	GraphTraining *training = &job->training;
 
 	core_report(training->core, "calibrating", 0, 0);
-	encoder_finish(job->encoder, &training->arena, &training->result);
+	graph_training_finish(training, job->encoder);
 	check_core(job);
 	graph_training_tables(training);
 	graph_training_store(training, job->encoder);
@@ -277,7 +278,7 @@ store(GraphJob *job)
 	write_epochs(training);
 	graph_training_publish(training);
 	job_record_done(training->run_id, graph_training_seconds(training), training->core->memory_peak,
-					graph_training_result(training));
+					encoder_options_json(&training->options), graph_training_result(training));
 	job_commit();
 }
 

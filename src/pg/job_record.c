@@ -150,14 +150,14 @@ drop_checkpoint(int64 run_id)
 
 /* See job_record.h. */
 void
-job_record_done(int64 run_id, double seconds, uint64 peak_bytes, const char *result)
+job_record_done(int64 run_id, double seconds, uint64 peak_bytes, const char *options, const char *result)
 {
-	Oid			types[] = {INT8OID, TEXTOID};
-	Datum		values[] = {Int64GetDatum(run_id), CStringGetTextDatum(result)};
+	Oid			types[] = {INT8OID, TEXTOID, TEXTOID};
+	Datum		values[] = {Int64GetDatum(run_id), CStringGetTextDatum(result), CStringGetTextDatum(options)};
 
 	record_cost(run_id, seconds, peak_bytes);
 	write_rows("UPDATE behavpred.training_run SET status = 'done', finished_at = pg_catalog.clock_timestamp(), "
-			   "result = $2::pg_catalog.jsonb WHERE run_id OPERATOR(pg_catalog.=) $1",
+			   "result = $2::pg_catalog.jsonb, options = $3::pg_catalog.jsonb WHERE run_id OPERATOR(pg_catalog.=) $1",
 			   lengthof(types), types, values, NULL);
 	drop_checkpoint(run_id);
 }

@@ -48,8 +48,8 @@ extern JobCheckpoint job_record_checkpoint(const char *graph);
 /* The run stands where its checkpoint stands; paused = it has stopped there. */
 extern void job_record_progress(int64 run_id, double seconds, uint64 peak_bytes, bool paused);
 
-/* The run has ended; its checkpoint goes. */
-extern void job_record_done(int64 run_id, double seconds, uint64 peak_bytes, const char *result);
+/* The run has ended, with these options, of which it may have chosen one itself; its checkpoint goes. */
+extern void job_record_done(int64 run_id, double seconds, uint64 peak_bytes, const char *options, const char *result);
 
 /*
  * The run has failed, unless another session has taken it over meanwhile.  Its checkpoint

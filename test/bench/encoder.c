@@ -123,6 +123,7 @@ main(int argc, char **argv)
 	arena_open(&arena, &core);
 	pairs_load(&core, &arena, argv[1], argv[2], &data);
 	encoder_defaults(&options, &data.graph);
+	options.choose_temperature = true;
 	for (int i = 3; i < argc; i++)
 	{
 		char	   *equals = strchr(argv[i], '=');
@@ -132,6 +133,7 @@ main(int argc, char **argv)
 		else if (equals != NULL && strncmp(argv[i], "threads=", 8) != 0)
 		{
 			*equals = 0;
+			options.choose_temperature &= strcmp(argv[i], "temperature") != 0;
 			set_option(&options, argv[i], equals + 1);
 		}
 	}
@@ -140,8 +142,8 @@ main(int argc, char **argv)
 	encoder_train(&core, &arena, &data.graph, NULL, NULL, &options, print_epoch, NULL, &result);
 	check(&core, "training");
 	printf("kept: recall %.4f ndcg %.4f\n", result.best.recall_at_20, result.best.ndcg_at_20);
-	printf("load %.2f s  train %.2f s  processor %.1f s  best epoch %d  peak %.0f MB  estimate %.0f MB  platt %.3f %.3f\n",
-		   loaded - start, wall_seconds() - loaded, processor_seconds() - busy, result.best_epoch, core.memory_peak / 1e6,
+	printf("load %.2f s  train %.2f s  processor %.1f s  temperature %.3f  best epoch %d  peak %.0f MB  estimate %.0f MB  platt %.3f %.3f\n",
+		   loaded - start, wall_seconds() - loaded, processor_seconds() - busy, result.temperature, result.best_epoch, core.memory_peak / 1e6,
 		   encoder_memory(&options, data.graph.n_users, data.graph.n_objects, data.graph.n_edges,
 						  -1, data.graph.weights != NULL, 0, 0, threads) / 1e6, result.scale, result.offset);
 	rank_test(&core, &arena, &data, &result);

@@ -99,6 +99,7 @@ foreach my $table ('vectors', 'alone')
 	{
 		is(audiences($together[$i]), $many[$i], "the same audiences: $together[$i]");
 	}
+	sql($target);				# of the others one may have been better, and deployed
 	for my $i (0 .. $#questions)
 	{
 		is(audience($questions[$i]), $answers[$i], "the same audience: $questions[$i]");
