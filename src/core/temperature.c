@@ -23,12 +23,6 @@
 /* A gain that two trainings of the same edges, ranked for the same users, seldom differ by without a cause. */
 #define ERRORS_OF_A_GAIN 0.25
 
-static int
-within(double value, int low, int high)
-{
-	return value < low ? low : value > high ? high : (int) value;
-}
-
 EncoderOptions
 temperature_pilot(const EncoderOptions *options)
 {
@@ -42,8 +36,8 @@ temperature_pilot(const EncoderOptions *options)
 	pilot.patience = 0;
 	pilot.epochs = 1;
 	pilot.epoch_steps = TEMPERATURE_STEPS;
-	pilot.batch_size = within(options->batch_size, FEWEST_POSITIVES, PILOT_BATCH);
-	pilot.negatives = within(options->negatives, 1, PILOT_NEGATIVES);
+	pilot.batch_size = (int) fmax(FEWEST_POSITIVES, fmin(options->batch_size, PILOT_BATCH));
+	pilot.negatives = (int) fmin(options->negatives, PILOT_NEGATIVES);
 	return pilot;
 }
 

@@ -13,7 +13,7 @@ SELECT users_found, objects_found FROM behavpred.create_graph('shop', 'events', 
 SELECT behavpred.refresh('shop', users => '{1}');
 SELECT behavpred.embed('shop', ARRAY['o1']);
 CALL behavpred.run_refresh('shop');
-SELECT epochs_run FROM behavpred.train_graph('shop', dimension => 16, epochs => 5, patience => 0, seed => 3);
+SELECT epochs_run FROM behavpred.train_graph('shop', dimension => 16, epochs => 5, temperature => 0.3, patience => 0, seed => 3);
 
 -- Who is like whom: the group of the best object for a user, the share of users with their own.
 CREATE FUNCTION right_group(first int, last int) RETURNS numeric LANGUAGE sql AS $$
@@ -31,7 +31,7 @@ SELECT cardinality(behavpred.embed('shop', ARRAY['o1', 'o2'])) AS numbers,
        behavpred.embed('shop', '{o1,o2}') = behavpred.embed('shop', ARRAY['o1', 'o2']) AS text,
        behavpred.embed('shop', ARRAY['o1', 'o12'], ARRAY[2, 0]::real[]) = behavpred.embed('shop', ARRAY['o1']) AS weights,
        behavpred.embed('shop', ARRAY['nowhere']) IS NULL AS unknown, behavpred.embed('shop', '{}'::text[]) IS NULL AS none;
-SELECT avg(behavpred.cosine((behavpred.embed('shop', ARRAY['o1', 'o2', 'o3']))[1:16], u.embedding[1:16])) > 0.5 AS near
+SELECT bool_and(behavpred.cosine(behavpred.embed('shop', ARRAY['o1', 'o2', 'o3']), u.embedding) > 0.5) AS near
 FROM shop_user_embedding u WHERE u.user_id % 4 = 0;
 SELECT bool_and(behavpred.cosine((behavpred.embed('shop', ARRAY[4, 8, 12], as_object => true))[1:16], o.embedding[1:16]) > 0.5) AS near
 FROM shop_object_embedding o WHERE substr(o.object_id, 2)::int < 10;
