@@ -212,6 +212,9 @@ their_memory_is_counted(void **state)
 	train(&run, &scene, 1, NULL, NULL);
 	assert_true(run.host.core.memory_peak <= 1.25 * estimate);
 	close_run(&run);
+	scene.options.choose_temperature = false;
+	assert_true(encoder_memory(&scene.options, scene.graph.n_users, scene.graph.n_objects, scene.graph.n_edges,
+							   -1, false, 0, 0, 1) < estimate);
 	close_scene(&scene);
 }
 
